@@ -1,0 +1,39 @@
+"""The settings that every data set has."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from noiseworks.data.examples import Examples
+from noiseworks.errors import UserError
+
+ORDERS = ("shuffle", "replacement", "stream")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data(ABC):
+    """Where examples come from, how they are split, and in which order training sees them (conf/data/_common.yaml)."""
+
+    seed: int
+    batch_size: int
+    order: str
+    val_fraction: float | None
+    test_fraction: float
+    standardize: bool
+
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise UserError(f"data.seed={self.seed} is negative; seeds are whole numbers from 0.")
+        if self.batch_size < 1:
+            raise UserError(f"data.batch_size={self.batch_size} is not a size; it must be at least 1.")
+        if self.order not in ORDERS:
+            raise UserError(f"data.order={self.order} is no order; it must be one of {', '.join(ORDERS)}.")
+        for key in ("val_fraction", "test_fraction"):
+            value = getattr(self, key)
+            if value is not None and not 0 <= value < 1:
+                raise UserError(f"data.{key}={value} is no fraction; it must be at least 0 and below 1.")
+
+    @abstractmethod
+    def examples(self, replicate: int) -> Examples:
+        """All rows. Synthetic data are drawn anew for each replicate; a file is the same for all."""

@@ -1,0 +1,35 @@
+"""What every data set hands on: numbers with names, in the units of the data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the source, as a prediction needs it: numeric (`levels` empty) or text with these levels, the first
+    of which is the one left out."""
+
+    name: str
+    levels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Examples:
+    """n examples of d features in float64 on the CPU: X (n, d), y (n,), offset and weights (n,) or None."""
+
+    X: Tensor
+    y: Tensor
+    features: tuple[str, ...]  # the names of X's columns
+    target: str
+    columns: tuple[Column, ...]  # what X was made of
+    source: str  # path or recipe
+    digest: str  # of the values, short: equal data, equal digest
+    offset: Tensor | None = None
+    offset_name: str | None = None
+    weights: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.y)

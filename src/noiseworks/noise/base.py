@@ -1,0 +1,99 @@
+"""What every noise model answers: p(y | eta) for a linear predictor eta."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+
+from noiseworks.errors import UserError
+from noiseworks.noise.scale import minimize_over_log_scale
+
+Scale = float | Tensor | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noise(ABC):
+    """The conditional density or mass function p(y | eta), eta the linear predictor.
+
+    `eta` has shape (..., n); `y` and a tensor-valued scale, of shape (..., 1), broadcast against it. Everything is per
+    example and elementwise: means over examples are taken elsewhere, in one place.
+    """
+
+    name: ClassVar[str]
+    scale_name: ClassVar[str | None] = "scale"  # the parameter that `fit_scale` estimates; None: there is none
+    separable: ClassVar[bool] = True  # the best eta does not depend on the scale
+    location_scale: ClassVar[bool] = False  # transform(y) = eta + scale * noise
+    counts: ClassVar[bool] = False  # y is a whole number
+
+    @abstractmethod
+    def mean(self, eta: Tensor) -> Tensor:
+        """E[y | eta]."""
+
+    @abstractmethod
+    def nll(self, eta: Tensor, y: Tensor) -> Tensor:
+        """-log p(y | eta), whole: every normalizing constant is in it. Infinite where eta is out of the domain."""
+
+    @abstractmethod
+    def sample(self, eta: Tensor, generator: torch.Generator) -> Tensor:
+        """One draw of y for each eta."""
+
+    def inverse_mean(self, mu: Tensor) -> Tensor:
+        """The eta whose mean is mu: `mean(inverse_mean(mu)) == mu`."""
+        return mu
+
+    def score(self, eta: Tensor, y: Tensor) -> Tensor:
+        """d nll / d eta. By autograd here; noise models with a formula override it."""
+        with torch.enable_grad():
+            leaf = eta.detach().requires_grad_()
+            return torch.autograd.grad(self.nll(leaf, y).sum(), leaf)[0]
+
+    def information(self, eta: Tensor) -> Tensor | None:  # noqa: ARG002
+        """Fisher information about eta in one example, E[score^2] at that eta; None where no formula is known."""
+        return None
+
+    def check_support(self, y: Tensor, what: str = "y") -> None:
+        """Raise a UserError that names `what`, the value and its row, from 1, if this noise cannot give the value."""
+        self._refuse(~torch.isfinite(y), y, what, "finite values")
+
+    def transform(self, y: Tensor) -> Tensor:
+        """y on the scale on which a location-scale noise is additive."""
+        return y
+
+    def inverse_transform(self, z: Tensor) -> Tensor:
+        return z
+
+    def fit_scale(self, eta: Tensor, y: Tensor, weights: Tensor | None = None) -> Tensor | None:
+        """The maximum-likelihood scale given eta, over the last axis; None where the noise has no scale."""
+        if self.scale_name is None:
+            return None
+        return minimize_over_log_scale(self, eta, y, weights)
+
+    @property
+    def scale_value(self) -> float | Tensor | None:
+        """The scale as it was given; None: not set."""
+        return None if self.scale_name is None else getattr(self, self.scale_name)
+
+    def with_scale(self, value: Scale) -> Self:
+        return self if self.scale_name is None else replace(self, **{self.scale_name: value})
+
+    def _refuse(self, bad: Tensor, y: Tensor, what: str, needs: str) -> None:
+        if bad.any():
+            row = int(bad.reshape(-1).nonzero()[0])
+            value = y.reshape(-1)[row].item()
+            raise UserError(f"{self.name} noise needs {needs}; {what} is {value:g} in row {row + 1}.")
+
+
+def positive(name: str, value: Scale, what: str) -> None:
+    """Refuse a parameter of a noise model that is not above zero."""
+    ok = bool((value > 0).all()) if isinstance(value, Tensor) else value is None or 0 < value < float("inf")
+    if not ok:
+        raise UserError(f"noise.{what}={value} is no {what} for {name} noise; it must be a number above 0.")
+
+
+def negative_log(distribution: Distribution, y: Tensor) -> Tensor:
+    return -distribution.log_prob(y)

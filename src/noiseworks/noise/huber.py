@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from noiseworks.noise.base import Noise, Scale, positive
+
+
+@dataclass(frozen=True, kw_only=True)
+class Huber(Noise):
+    """p(y | eta) = exp(-rho(u)) / (Z scale), u = (y - eta) / scale: normal in the middle, Laplace in the tails.
+
+    rho(u) = u^2 / 2 for |u| <= delta, else delta |u| - delta^2 / 2 (Huber, "Robust estimation of a location parameter",
+    1964: the least favourable law among contaminated normals). `delta` counts in units of the scale.
+    """
+
+    name: ClassVar[str] = "huber"
+    location_scale: ClassVar[bool] = True
+    separable: ClassVar[bool] = False
+    delta: float = 1.345
+    scale: Scale = None
+
+    def __post_init__(self) -> None:
+        positive(self.name, self.scale, "scale")
+        positive(self.name, self.delta, "delta")
+
+    @property
+    def s(self) -> float | Tensor:
+        return 1.0 if self.scale is None else self.scale
+
+    @cached_property
+    def middle(self) -> float:
+        """Integral of exp(-rho) over [-delta, delta]: sqrt(2 pi) (2 Phi(delta) - 1)."""
+        return math.sqrt(2 * math.pi) * math.erf(self.delta / math.sqrt(2))
+
+    @cached_property
+    def tails(self) -> float:
+        """Integral of exp(-rho) over the rest: 2 exp(-delta^2 / 2) / delta."""
+        return 2 * math.exp(-(self.delta**2) / 2) / self.delta
+
+    def mean(self, eta: Tensor) -> Tensor:
+        return eta
+
+    def nll(self, eta: Tensor, y: Tensor) -> Tensor:
+        size = ((y - eta) / self.s).abs()
+        inner = size.clamp_max(self.delta)
+        rho = inner * (size - inner / 2)
+        return rho + math.log(self.middle + self.tails) + torch.log(torch.as_tensor(self.s, dtype=eta.dtype))
+
+    def score(self, eta: Tensor, y: Tensor) -> Tensor:
+        return ((eta - y) / self.s).clamp(-self.delta, self.delta) / self.s
+
+    def information(self, eta: Tensor) -> Tensor:
+        """P(|u| <= delta) / scale^2: the mean curvature."""
+        return torch.ones_like(eta) * self.middle / (self.middle + self.tails) / self.s**2
+
+    def sample(self, eta: Tensor, generator: torch.Generator) -> Tensor:
+        """Inverts the distribution function of |u| at a uniform variable and draws the sign."""
+        mass, side = torch.rand((2, *eta.shape), generator=generator, dtype=eta.dtype, device=eta.device)
+        mass = mass * (self.middle + self.tails)
+        inside = torch.erfinv((mass / math.sqrt(2 * math.pi)).clamp_max(math.erf(self.delta / math.sqrt(2))))
+        left = ((self.middle + self.tails - mass) / self.tails).clamp(torch.finfo(eta.dtype).tiny, 1)
+        size = torch.where(mass < self.middle, inside * math.sqrt(2), self.delta - left.log() / self.delta)
+        sign = torch.where(side < 0.5, -1.0, 1.0)
+        return eta + self.s * sign.to(eta.dtype) * size

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.distributions import Laplace as TorchLaplace
+
+from noiseworks.noise.base import Noise, Scale, negative_log, positive
+from noiseworks.noise.scale import above_rounding, weighted_mean
+
+
+@dataclass(frozen=True, kw_only=True)
+class Laplace(Noise):
+    """p(y | eta) = exp(-|y - eta| / scale) / (2 scale): the absolute loss (D2L 3.1, ex. 5). No scale means 1."""
+
+    name: ClassVar[str] = "laplace"
+    location_scale: ClassVar[bool] = True
+    scale: Scale = None
+
+    def __post_init__(self) -> None:
+        positive(self.name, self.scale, "scale")
+
+    @property
+    def b(self) -> float | Tensor:
+        return 1.0 if self.scale is None else self.scale
+
+    def mean(self, eta: Tensor) -> Tensor:
+        return eta
+
+    def nll(self, eta: Tensor, y: Tensor) -> Tensor:
+        return negative_log(TorchLaplace(eta, self.b, validate_args=False), y)
+
+    def score(self, eta: Tensor, y: Tensor) -> Tensor:
+        """sign(eta - y) / scale; 0, one of the subgradients, at eta = y."""
+        sign = torch.sign(eta - y)
+        return sign if self.scale is None else sign / self.scale
+
+    def information(self, eta: Tensor) -> Tensor:
+        return torch.ones_like(eta) / self.b**2
+
+    def sample(self, eta: Tensor, generator: torch.Generator) -> Tensor:
+        """The difference of two exponential variables is a Laplace variable."""
+        positive_part = torch.empty_like(eta).exponential_(generator=generator)
+        negative_part = torch.empty_like(eta).exponential_(generator=generator)
+        return eta + self.b * (positive_part - negative_part)
+
+    def fit_scale(self, eta: Tensor, y: Tensor, weights: Tensor | None = None) -> Tensor:
+        """mean |r|."""
+        return above_rounding(weighted_mean((y - eta).abs(), weights), y)

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from noiseworks.errors import UserError
+from noiseworks.noise.base import Noise
+
+LINKS = ("log", "identity", "softplus")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Poisson(Noise):
+    """y ~ Poisson(mu), mu = exp(eta), eta or log(1 + exp(eta)) as `link` says (D2L 3.1, ex. 8).
+
+    nll = mu - y log mu + log y!, with log y! exact (log-gamma, not Stirling). For y that is no whole number, a
+    quasi-likelihood. With the identity link a rate that is not positive has an infinite nll.
+    """
+
+    name: ClassVar[str] = "poisson"
+    scale_name: ClassVar[str | None] = None
+    counts: ClassVar[bool] = True
+    link: str = "log"
+
+    def __post_init__(self) -> None:
+        if self.link not in LINKS:
+            raise UserError(f"noise.link={self.link} is no link of poisson noise; it has {', '.join(LINKS)}.")
+
+    def mean(self, eta: Tensor) -> Tensor:
+        if self.link == "log":
+            return torch.exp(eta)
+        return eta if self.link == "identity" else softplus(eta)
+
+    def inverse_mean(self, mu: Tensor) -> Tensor:
+        if self.link == "log":
+            return torch.log(mu)
+        return mu if self.link == "identity" else mu + torch.log(-torch.expm1(-mu))
+
+    def nll(self, eta: Tensor, y: Tensor) -> Tensor:
+        mu = self.mean(eta)
+        y_log_mu = y * eta if self.link == "log" else torch.xlogy(y, mu)
+        nll = mu - y_log_mu + torch.lgamma(y + 1)
+        return torch.where(mu > 0, nll, torch.inf) if self.link == "identity" else nll
+
+    def score(self, eta: Tensor, y: Tensor) -> Tensor:
+        mu = self.mean(eta)
+        return mu - y if self.link == "log" else (1 - y / mu) * self._slope(eta)
+
+    def information(self, eta: Tensor) -> Tensor:
+        return self._slope(eta).square() / self.mean(eta)
+
+    def sample(self, eta: Tensor, generator: torch.Generator) -> Tensor:
+        mu = self.mean(eta)
+        self._refuse(mu < 0, mu, "the rate", "rates of at least 0")
+        return torch.poisson(mu.double(), generator=generator).to(eta.dtype)  # in float32 large counts lose digits
+
+    def check_support(self, y: Tensor, what: str = "y") -> None:
+        super().check_support(y, what)
+        self._refuse(y < 0, y, what, "counts of at least 0")
+
+    def _slope(self, eta: Tensor) -> Tensor:
+        """d mu / d eta."""
+        if self.link == "log":
+            return torch.exp(eta)
+        return torch.ones_like(eta) if self.link == "identity" else torch.sigmoid(eta)

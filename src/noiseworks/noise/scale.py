@@ -1,0 +1,60 @@
+"""Maximum-likelihood scales: the weighted mean, its floor, and a solver for noise models without a formula."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from noiseworks.noise.base import Noise
+
+REACH = 16.0  # the scale is sought within exp(+-16), nine million, of the size of the residuals (a dispersion: of one)
+
+
+def weighted_mean(values: Tensor, weights: Tensor | None) -> Tensor:
+    """The mean over the last axis; `weights`, of the same length, need not sum to one."""
+    if weights is None:
+        return values.mean(-1)
+    return (values * weights).sum(-1) / weights.sum(-1)
+
+
+def above_rounding(scale: Tensor, y: Tensor) -> Tensor:
+    """A perfect fit has scale zero; this floor, a rounding error of y, keeps its likelihood a number."""
+    size = y.abs().amax(-1)
+    return torch.maximum(scale, torch.finfo(y.dtype).eps * torch.where(size > 0, size, torch.ones_like(size)))
+
+
+def minimize_over_log_scale(noise: Noise, eta: Tensor, y: Tensor, weights: Tensor | None = None) -> Tensor:
+    """argmin over s of mean_i nll(eta_i, y_i; s), for each leading index, by Newton's method on log s.
+
+    Newton steps are kept inside a bracket that the sign of the derivative shrinks, so the iteration cannot run away.
+    eta (..., n), y broadcast to it; returns (...,).
+    """
+    eta = eta.detach()
+    y = y.expand_as(eta)
+    if noise.location_scale:
+        start = above_rounding(weighted_mean((noise.transform(y) - eta).abs(), weights), noise.transform(y)).log()
+    else:
+        start = torch.zeros(eta.shape[:-1], dtype=eta.dtype, device=eta.device)
+    low, high, t = start - REACH, start + REACH, start
+    for _ in range(80):
+        slope, curvature = _derivatives(noise, eta, y, weights, t)
+        low, high = torch.where(slope < 0, t, low), torch.where(slope > 0, t, high)
+        newton = t - slope / curvature.clamp_min(torch.finfo(eta.dtype).tiny)
+        inside = (curvature > 0) & (newton > low) & (newton < high)
+        new = torch.where(inside, newton, (low + high) / 2)
+        moved, t = (new - t).abs().max(), new
+        if moved <= 8 * torch.finfo(eta.dtype).eps * REACH:
+            break
+    return t.exp()
+
+
+def _derivatives(noise: Noise, eta: Tensor, y: Tensor, weights: Tensor | None, t: Tensor) -> tuple[Tensor, Tensor]:
+    with torch.enable_grad():
+        t = t.detach().requires_grad_()
+        total = weighted_mean(noise.with_scale(t.exp().unsqueeze(-1)).nll(eta, y), weights).sum()
+        (slope,) = torch.autograd.grad(total, t, create_graph=True)
+        (curvature,) = torch.autograd.grad(slope.sum(), t)
+    return slope.detach(), curvature

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.distributions import StudentT as TorchStudentT
+
+from noiseworks.noise.base import Noise, Scale, negative_log, positive
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudentT(Noise):
+    """(y - eta) / scale ~ Student's t with `df` degrees of freedom, given; the likelihood of eta is not convex."""
+
+    name: ClassVar[str] = "student_t"
+    location_scale: ClassVar[bool] = True
+    separable: ClassVar[bool] = False
+    df: float = 4.0
+    scale: Scale = None
+
+    def __post_init__(self) -> None:
+        positive(self.name, self.scale, "scale")
+        positive(self.name, self.df, "df")
+
+    @property
+    def s(self) -> float | Tensor:
+        return 1.0 if self.scale is None else self.scale
+
+    def mean(self, eta: Tensor) -> Tensor:
+        """eta; for df <= 1, where no mean exists, the centre of symmetry."""
+        return eta
+
+    def nll(self, eta: Tensor, y: Tensor) -> Tensor:
+        return negative_log(TorchStudentT(self.df, eta, self.s, validate_args=False), y)
+
+    def score(self, eta: Tensor, y: Tensor) -> Tensor:
+        r = eta - y
+        return (self.df + 1) * r / (self.df * self.s**2 + r.square())
+
+    def information(self, eta: Tensor) -> Tensor:
+        """(df + 1) / ((df + 3) scale^2)."""
+        return torch.ones_like(eta) * (self.df + 1) / ((self.df + 3) * self.s**2)
+
+    def sample(self, eta: Tensor, generator: torch.Generator) -> Tensor:
+        """A normal variable over sqrt(chi^2 / df); chi^2 / 2 is a gamma variable of shape df / 2."""
+        normal = torch.randn(eta.shape, generator=generator, dtype=eta.dtype, device=eta.device)
+        half_chi2 = torch._standard_gamma(torch.full_like(eta, self.df / 2), generator=generator)
+        return eta + self.s * normal * math.sqrt(self.df / 2) / half_chi2.sqrt()
