@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 from noiseworks.data.examples import Examples
 from noiseworks.errors import UserError
@@ -15,12 +16,14 @@ ORDERS = ("shuffle", "replacement", "stream")
 class Data(ABC):
     """Where examples come from, how they are split, and in which order training sees them (conf/data/_common.yaml)."""
 
+    random: ClassVar[bool] = False  # replicates differ in their examples, not only in the split
     seed: int
     batch_size: int
     order: str
     val_fraction: float | None
     test_fraction: float
     standardize: bool
+    allow_fractions: bool
 
     def __post_init__(self) -> None:
         if self.seed < 0:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -33,3 +33,8 @@ class Examples:
 
     def __len__(self) -> int:
         return len(self.y)
+
+    def take(self, rows: Tensor) -> Examples:
+        offset = None if self.offset is None else self.offset[rows]
+        weights = None if self.weights is None else self.weights[rows]
+        return replace(self, X=self.X[rows], y=self.y[rows], offset=offset, weights=weights)

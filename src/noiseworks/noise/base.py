@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import ClassVar, Self
 
 import torch
@@ -52,7 +53,7 @@ class Noise(ABC):
             leaf = eta.detach().requires_grad_()
             return torch.autograd.grad(self.nll(leaf, y).sum(), leaf)[0]
 
-    def information(self, eta: Tensor) -> Tensor | None:  # noqa: ARG002
+    def information(self, eta: Tensor) -> Tensor | None:
         """Fisher information about eta in one example, E[score^2] at that eta; None where no formula is known."""
         return None
 
@@ -88,9 +89,14 @@ class Noise(ABC):
             raise UserError(f"{self.name} noise needs {needs}; {what} is {value:g} in row {row + 1}.")
 
 
-def positive(name: str, value: Scale, what: str) -> None:
-    """Refuse a parameter of a noise model that is not above zero."""
-    ok = bool((value > 0).all()) if isinstance(value, Tensor) else value is None or 0 < value < float("inf")
+def positive(name: str, value: Scale, what: str, may_be_unset: bool = True) -> None:
+    """Refuse a parameter of a noise model that is not a number above zero."""
+    if isinstance(value, Tensor):
+        ok = bool(((value > 0) & (value < float("inf"))).all())
+    elif value is None:
+        ok = may_be_unset
+    else:
+        ok = isinstance(value, Real) and 0 < value < float("inf")
     if not ok:
         raise UserError(f"noise.{what}={value} is no {what} for {name} noise; it must be a number above 0.")
 

@@ -27,7 +27,7 @@ class Huber(Noise):
 
     def __post_init__(self) -> None:
         positive(self.name, self.scale, "scale")
-        positive(self.name, self.delta, "delta")
+        positive(self.name, self.delta, "delta", may_be_unset=False)
 
     @property
     def s(self) -> float | Tensor:

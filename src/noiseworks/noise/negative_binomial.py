@@ -40,16 +40,15 @@ class NegativeBinomial(Noise):
 
     def nll(self, eta: Tensor, y: Tensor) -> Tensor:
         alpha = torch.as_tensor(self.alpha, dtype=eta.dtype, device=eta.device)
-        log_spread = torch.nn.functional.softplus(eta + torch.log(alpha))  # log(1 + mu / r)
+        log_spread = torch.nn.functional.softplus(eta + torch.log(alpha), threshold=40.0)  # log(1 + mu / r)
         return (y + 1 / alpha) * log_spread - y * eta + torch.lgamma(y + 1) - _log_rising(y, 1 / alpha)
 
     def score(self, eta: Tensor, y: Tensor) -> Tensor:
-        mu = torch.exp(eta)
-        return (mu - y) / (1 + self.alpha * mu)
+        return self.information(eta) - y / (1 + self.alpha * torch.exp(eta))
 
     def information(self, eta: Tensor) -> Tensor:
-        mu = torch.exp(eta)
-        return mu / (1 + self.alpha * mu)
+        """mu / (1 + dispersion mu), written so that it stays a number where mu overflows."""
+        return 1 / (torch.exp(-eta) + self.alpha)
 
     def sample(self, eta: Tensor, generator: torch.Generator) -> Tensor:
         """Poisson with a rate that is a gamma variable of mean mu and shape 1 / dispersion."""

@@ -11,6 +11,7 @@ from noiseworks.errors import UserError
 from noiseworks.noise.base import Noise
 
 LINKS = ("log", "identity", "softplus")
+STRAIGHT = 40.0  # log(1 + exp(x)) is x above it, to float64 rounding; torch's own threshold, 20, is 1e-10 off
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +34,7 @@ class Poisson(Noise):
     def mean(self, eta: Tensor) -> Tensor:
         if self.link == "log":
             return torch.exp(eta)
-        return eta if self.link == "identity" else softplus(eta)
+        return eta if self.link == "identity" else softplus(eta, threshold=STRAIGHT)
 
     def inverse_mean(self, mu: Tensor) -> Tensor:
         if self.link == "log":
@@ -42,16 +43,15 @@ class Poisson(Noise):
 
     def nll(self, eta: Tensor, y: Tensor) -> Tensor:
         mu = self.mean(eta)
-        y_log_mu = y * eta if self.link == "log" else torch.xlogy(y, mu)
+        y_log_mu = torch.xlogy(y, mu) if self.link == "identity" else y * self._log_mean(eta)
         nll = mu - y_log_mu + torch.lgamma(y + 1)
         return torch.where(mu > 0, nll, torch.inf) if self.link == "identity" else nll
 
     def score(self, eta: Tensor, y: Tensor) -> Tensor:
-        mu = self.mean(eta)
-        return mu - y if self.link == "log" else (1 - y / mu) * self._slope(eta)
+        return self._slope(eta) - y * self._relative_slope(eta)
 
     def information(self, eta: Tensor) -> Tensor:
-        return self._slope(eta).square() / self.mean(eta)
+        return self._slope(eta) * self._relative_slope(eta)
 
     def sample(self, eta: Tensor, generator: torch.Generator) -> Tensor:
         mu = self.mean(eta)
@@ -67,3 +67,16 @@ class Poisson(Noise):
         if self.link == "log":
             return torch.exp(eta)
         return torch.ones_like(eta) if self.link == "identity" else torch.sigmoid(eta)
+
+    def _relative_slope(self, eta: Tensor) -> Tensor:
+        """d log mu / d eta; that of softplus tends to 1 where both mu and its slope underflow."""
+        if self.link == "log":
+            return torch.ones_like(eta)
+        low = eta.clamp_min(-STRAIGHT)
+        return 1 / eta if self.link == "identity" else torch.sigmoid(low) / self.mean(low)
+
+    def _log_mean(self, eta: Tensor) -> Tensor:
+        """log mu of the log and softplus links; log softplus(x) is x far below zero, where mu underflows."""
+        if self.link == "log":
+            return eta
+        return torch.where(eta < -STRAIGHT, eta, self.mean(eta.clamp_min(-STRAIGHT)).log())

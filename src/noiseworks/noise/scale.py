@@ -43,7 +43,8 @@ def minimize_over_log_scale(noise: Noise, eta: Tensor, y: Tensor, weights: Tenso
         slope, curvature = _derivatives(noise, eta, y, weights, t)
         low, high = torch.where(slope < 0, t, low), torch.where(slope > 0, t, high)
         newton = t - slope / curvature.clamp_min(torch.finfo(eta.dtype).tiny)
-        inside = (curvature > 0) & (newton > low) & (newton < high)
+        settled = newton == t  # a step below rounding; to bisect here would walk away from the answer again
+        inside = (curvature > 0) & ((newton > low) & (newton < high) | settled)
         new = torch.where(inside, newton, (low + high) / 2)
         moved, t = (new - t).abs().max(), new
         if moved <= 8 * torch.finfo(eta.dtype).eps * REACH:

@@ -23,7 +23,7 @@ class StudentT(Noise):
 
     def __post_init__(self) -> None:
         positive(self.name, self.scale, "scale")
-        positive(self.name, self.df, "df")
+        positive(self.name, self.df, "df", may_be_unset=False)
 
     @property
     def s(self) -> float | Tensor:

@@ -1,0 +1,3 @@
+from noiseworks.cli import main
+
+main()

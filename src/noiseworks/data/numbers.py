@@ -1,0 +1,68 @@
+"""Columns as float64 or as text, and text where numbers should be."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from noiseworks.errors import UserError
+
+
+def plain(column: pa.ChunkedArray, name: str, source: str) -> pa.ChunkedArray:
+    """float64 or string; integers above 2^53 are rounded."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+        column = pc.cast(column, kind)
+    number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    if number or pa.types.is_boolean(kind) or pa.types.is_null(kind):
+        return pc.cast(column, pa.float64(), safe=False)
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return pc.cast(column, pa.string())
+    what = "text that is not UTF-8" if pa.types.is_binary(kind) else f"{kind}, neither numbers nor text"
+    raise UserError(f"Column {name} of {source} holds {what}; convert it, or leave it out of data.features.")
+
+
+def is_text(column: pa.ChunkedArray) -> bool:
+    return bool(pa.types.is_string(column.type))
+
+
+def is_number(value: str) -> bool:
+    try:
+        float(value)
+    except ValueError:
+        return False
+    return True
+
+
+def looks_like_number(value: str) -> bool:
+    """Also `12,5`, `1.234,50`, `$3` and `40 %`, which float() does not take."""
+    return is_number(value.strip("$€£% \t").replace(",", "")) or is_number(value.replace(".", "").replace(",", "."))
+
+
+def refuse_text(column: pa.ChunkedArray, what: str, source: str) -> None:
+    """Refuse a text column where numbers must be, by its first value that is no number."""
+    if is_text(column):
+        values = column.to_pylist()
+        stray = (row for row, value in enumerate(values) if value is not None and not is_number(value))
+        row = next(stray, next(row for row, value in enumerate(values) if value is not None))
+        raise UserError(
+            f"{what} holds text in {source}: '{values[row]}' in row {row + 1}; it must be numbers like 12.5, "
+            "or empty where a value is missing."
+        )
+
+
+def refuse_stray_text(column: pa.ChunkedArray, name: str, source: str) -> None:
+    """Refuse a column that is text only because of a few values: it would become an indicator for each number."""
+    if not is_text(column):
+        return
+    counts = [(item["values"], item["counts"]) for item in pc.value_counts(column.drop_null()).to_pylist()]
+    like = sum(count for value, count in counts if looks_like_number(value))
+    bad = {value for value, _ in counts if not is_number(value)}
+    if bad and 2 * like >= sum(count for _, count in counts):
+        values = column.to_pylist()
+        row = next(row for row, value in enumerate(values) if value in bad)
+        raise UserError(
+            f"Column {name} of {source} holds numbers, but '{values[row]}' in row {row + 1}; numbers are like 12.5, "
+            "and a missing value is an empty cell. Correct it, or leave the column out of data.features."
+        )

@@ -1,0 +1,80 @@
+"""y ~ noise(X w + b) with known w and b."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+from torch import Tensor
+
+from noiseworks.data.base import Data
+from noiseworks.data.examples import Column, Examples
+from noiseworks.errors import UserError
+from noiseworks.streams import generator
+
+if TYPE_CHECKING:
+    from noiseworks.noise import Noise
+
+
+@dataclass(frozen=True, kw_only=True)
+class Synthetic(Data):
+    """Normal features of mean 0, variance 1 and pairwise correlation `correlation`; y drawn from `noise`.
+
+    With `rank` r < num_features, columns r, r + 1, ... are sums of two of the first r, scaled to variance 1 where these
+    are independent. `true_weights` null: w_j = (-1)^j c / (1 + j), c such that |w| = `signal`.
+    """
+
+    random: ClassVar[bool] = True
+    num_examples: int
+    num_features: int
+    correlation: float
+    rank: int | None
+    true_weights: Sequence[float] | None
+    true_intercept: float
+    signal: float
+    noise: Noise
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for key in ("num_examples", "num_features"):
+            if getattr(self, key) < 1:
+                raise UserError(f"data.{key}={getattr(self, key)} is too few; it must be at least 1.")
+        if not 0 <= self.correlation < 1:
+            raise UserError(f"data.correlation={self.correlation} is out of range; it must be at least 0 and below 1.")
+        if self.rank is not None and not 1 <= self.rank <= self.num_features:
+            raise UserError(f"data.rank={self.rank} is no rank of {self.num_features} features (data.num_features).")
+        if self.true_weights is not None and len(self.true_weights) != self.num_features:
+            raise UserError(
+                f"data.true_weights has {len(self.true_weights)} values, but data.num_features={self.num_features}."
+            )
+
+    @property
+    def w_true(self) -> Tensor:
+        if self.true_weights is not None:
+            return torch.tensor(list(self.true_weights), dtype=torch.float64)
+        j = torch.arange(self.num_features, dtype=torch.float64)
+        w = torch.cos(math.pi * j) / (1 + j)
+        return self.signal * w / w.norm()
+
+    def examples(self, replicate: int) -> Examples:
+        x_generator = generator(self.seed, "data", replicate)
+        X, y = self.draw(self.num_examples, x_generator, generator(self.seed, "noise", replicate))
+        names = tuple(f"x{j}" for j in range(self.num_features))
+        digest = hashlib.sha256(X.numpy().tobytes() + y.numpy().tobytes()).hexdigest()[:16]
+        columns = tuple(Column(name) for name in names)
+        return Examples(X, y, names, "y", columns, source=f"synthetic, data.seed={self.seed}", digest=digest)
+
+    def draw(self, n: int, x_generator: torch.Generator, noise_generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """X (n, d) and y (n,): fresh examples."""
+        X = torch.randn(n, self.num_features, generator=x_generator, dtype=torch.float64)
+        if self.correlation:
+            common = torch.randn(n, 1, generator=x_generator, dtype=torch.float64)
+            X = math.sqrt(1 - self.correlation) * X + math.sqrt(self.correlation) * common
+        if self.rank is not None:
+            for j in range(self.rank, self.num_features):
+                X[:, j] = (X[:, j % self.rank] + X[:, (j + 1) % self.rank]) / math.sqrt(2)
+        return X, self.noise.sample(X @ self.w_true + self.true_intercept, noise_generator)

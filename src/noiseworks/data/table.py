@@ -1,0 +1,67 @@
+"""A person's own table, or one shipped with the package."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from hydra.utils import to_absolute_path
+
+from noiseworks.data.base import Data
+from noiseworks.data.encode import encode
+from noiseworks.data.examples import Examples
+from noiseworks.data.read import existing, read
+from noiseworks.data.roles import Roles
+from noiseworks.errors import UserError
+
+SHIPPED = "shipped:"
+MISSING = ("error", "drop")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table(Data):
+    """Rows of a CSV or Parquet file; a path `shipped:houses.csv` is that of a file in the package."""
+
+    path: str
+    target: str
+    features: Sequence[str] | None
+    missing: str
+    offset: str | None
+    weights: str | None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for key, example in {"path": "shop.csv", "target": "sold"}.items():
+            if getattr(self, key) in (None, ""):
+                raise UserError(f"data.{key} is not set; say, for example, data.{key}={example}.")
+        if self.missing not in MISSING:
+            raise UserError(f"data.missing={self.missing} is unknown; it must be one of {', '.join(MISSING)}.")
+        if isinstance(self.features, str):
+            raise UserError(f"data.features={self.features} is no list; say data.features=[{self.features}].")
+
+    def examples(self, replicate: int) -> Examples:
+        path = self.file
+        now = path.stat()
+        source = self.path if self.path.startswith(SHIPPED) else str(path)
+        return _load(path, (now.st_mtime_ns, now.st_size), self.roles, self.missing, source)
+
+    @property
+    def file(self) -> Path:
+        """A relative path is relative to the folder the command was typed in."""
+        if self.path.startswith(SHIPPED):
+            return existing(Path(__file__).with_name("files") / self.path.removeprefix(SHIPPED))
+        return existing(Path(to_absolute_path(str(Path(self.path).expanduser()))))
+
+    @property
+    def roles(self) -> Roles:
+        # A column named 2020 arrives as a number.
+        features = None if self.features is None else tuple(map(str, self.features))
+        offset, weights = (None if name is None else str(name) for name in (self.offset, self.weights))
+        return Roles(str(self.target), features, offset, weights)
+
+
+@lru_cache(maxsize=8)  # the members of a group read a file once, and once more when it has changed
+def _load(path: Path, state: tuple[int, int], roles: Roles, missing: str, source: str) -> Examples:
+    return encode(read(path), roles, missing, source)

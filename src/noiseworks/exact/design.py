@@ -1,0 +1,111 @@
+"""The design brought to full rank and to one scale, and the way back to theta of minimum norm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.linalg import qr, solve_triangular
+
+from noiseworks.exact.problem import Array
+
+BLOCK = 1 << 22  # numbers in one block of rows: few enough for memory, enough to keep all threads busy
+
+
+@dataclass(frozen=True)
+class Design:
+    """r independent columns of D, scaled: Z = D[:, pivots] / scale[pivots] (n, r), diag(root) Z = Q R, Q'Q = n I.
+
+    `root` is the square root of the weights. The scales are powers of two, so that Z is D without any rounding.
+    `target` (r,) is Q' diag(root) y / n; `rows` (r, P) has the row space of D (None at full rank).
+    """
+
+    D: Array
+    scale: Array
+    pivots: Array
+    R: Array
+    target: Array
+    rows: Array | None
+
+    @property
+    def rank(self) -> int:
+        return len(self.pivots)
+
+    @property
+    def Z(self) -> Array:
+        if self.rank == self.D.shape[1] and (np.diff(self.pivots) == 1).all() and (self.scale == 1).all():
+            return self.D
+        return self.D[:, self.pivots] / self.scale[self.pivots]
+
+    def orthogonal(self) -> Array:
+        """Z R^-1 (n, r): the columns in which Newton's method and the linear program work; theta(z) undoes it."""
+        return np.ascontiguousarray(solve_triangular(self.R, self.Z.T, trans="T").T) if self.rank else self.Z
+
+    def theta(self, z: Array) -> Array:
+        """The theta of minimum norm with D theta = Z R^-1 z."""
+        return self.minimum_norm(solve_triangular(self.R, z) if self.rank else z)
+
+    def minimum_norm(self, b: Array) -> Array:
+        """The theta of minimum norm with D theta = Z b: the solution of rows @ theta = rows @ basic by QR of rows'.
+
+        Two refinements, since `rows` carries whatever units the columns have.
+        """
+        basic = np.zeros(self.D.shape[1])
+        basic[self.pivots] = b / self.scale[self.pivots]
+        if self.rows is None or self.rank == 0:
+            return basic
+        q, r = qr(self.rows.T, mode="economic")
+        theta = np.zeros_like(basic)
+        for _ in range(3):
+            theta += q @ solve_triangular(r, self.rows @ (basic - theta), trans="T")
+        return theta
+
+
+def reduce(D: Array, weights: Array, y: Array | None = None) -> Design:
+    """Column scaling, QR by blocks of rows, then pivoted QR of the small triangle, whose diagonal shows the rank.
+
+    A pivot counts from 10 eps max(P, sqrt(n)) of the largest: above the rounding errors that a column computed from
+    others has, far below the 1e-10 of NIST's Filip.
+    """
+    n, P = D.shape
+    scale = _powers_of_two(D)
+    root = np.sqrt(weights)
+    small = _triangle(D, scale, root, np.zeros(n) if y is None else y)
+    q, r, order = qr(small[:, :P], mode="economic", pivoting=True)
+    diagonal = np.abs(np.diag(r))
+    largest = diagonal.max(initial=0.0)
+    rank = int((diagonal > 10 * np.finfo(float).eps * max(P, np.sqrt(n)) * largest).sum())
+    ordered = np.argsort(order[:rank])  # keep the order of the columns: at full rank Z is then a view or one division
+    pivots = order[:rank][ordered]
+    turn, R = qr(r[:rank, :rank][:, ordered])
+    rows = None
+    if rank < P:
+        rows = np.empty((rank, P))
+        rows[:, order] = r[:rank]
+        rows *= scale
+    root_n = np.sqrt(n)
+    target = turn.T @ (q[:, :rank].T @ small[:, P]) / root_n
+    return Design(D, scale, pivots, R / root_n, target, rows)
+
+
+def _powers_of_two(D: Array) -> Array:
+    """The power of two nearest to each column's root mean square; 1 for a column of zeros."""
+    with np.errstate(over="ignore", under="ignore"):
+        norm = np.linalg.norm(D, axis=0)
+    for j in np.flatnonzero(~((norm > 1e-140) & (norm < 1e140))):  # the squares left the range of float64, or all are 0
+        largest = np.abs(D[:, j]).max()
+        norm[j] = np.linalg.norm(D[:, j] / largest) * largest if largest > 0 else np.sqrt(len(D))
+    return np.asarray(np.exp2(np.round(np.log2(norm / np.sqrt(len(D))))))
+
+
+def _triangle(D: Array, scale: Array, root: Array, y: Array) -> Array:
+    """R of the QR of diag(root) [D / scale, y], (at most P + 1 rows), a block of rows at a time."""
+    n, P = D.shape
+    size = max(BLOCK // (P + 1), 4 * (P + 1))
+    R = np.empty((0, P + 1))
+    for low in range(0, n, size):
+        rows = slice(low, low + size)
+        block = np.column_stack((D[rows] / scale, y[rows])) * root[rows, None]
+        R = torch.linalg.qr(torch.from_numpy(np.vstack((R, block))), mode="r").R.numpy()  # twice as fast as LAPACK's
+    return R

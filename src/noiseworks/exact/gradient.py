@@ -1,0 +1,55 @@
+"""How nearly an answer is stationary, free of units; and whether a stationary point is the optimum."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from noiseworks.exact.design import Design
+from noiseworks.exact.problem import Array, Problem
+from noiseworks.noise import Noise
+
+PERFECT = 1e3 * float(np.finfo(float).eps)  # residuals below this share of y are rounding errors
+
+
+def gradient(problem: Problem, design: Design, theta: Array, scale: float | None, joint: bool) -> float:
+    """max_j |mean_i w_i s_i Z_ij| with s the score (times the scale, for a location-scale noise) and Z the scaled
+    columns; with it, if `joint`, the derivative by log scale."""
+    if is_perfect(problem, theta, scale):
+        return 0.0
+    noise = problem.noise.with_scale(scale)
+    eta = torch.from_numpy(problem.D @ theta + problem.offset)
+    y, weights = torch.from_numpy(problem.y), torch.from_numpy(problem.weights)
+    unit = scale if problem.noise.location_scale and scale is not None else 1.0
+    score = (weights * noise.score(eta, y)).numpy() * unit / len(problem.y)
+    largest = float(np.abs(score @ design.Z).max(initial=0.0))
+    if joint and scale is not None:
+        log_scale = torch.tensor([np.log(scale)], requires_grad=True)
+        nll = (weights * problem.noise.with_scale(log_scale.exp()).nll(eta, y)).mean()
+        largest = max(largest, abs(float(torch.autograd.grad(nll, log_scale)[0])))
+    return largest
+
+
+def is_perfect(problem: Problem, theta: Array, scale: float | None) -> bool:
+    """A location-scale fit whose residuals are rounding errors of y: its likelihood has no maximum."""
+    if not problem.noise.location_scale or problem.noise.scale_value is not None:
+        return False
+    size = float(np.abs(problem.target + problem.offset).max())
+    return bool(np.abs(problem.target - problem.D @ theta).max() <= PERFECT * max(size, np.finfo(float).tiny))
+
+
+def log_concave(noise: Noise, y: Array) -> bool:
+    """d^2 nll / d eta^2 >= 0 on a grid of eta, for some of the y: then a stationary theta is the optimum."""
+    if noise.location_scale:
+        grid = np.geomspace(1e-3, 1e3, 40)
+        eta = torch.from_numpy(np.concatenate((-grid, [0.0], grid)))
+        values = noise.inverse_transform(torch.zeros(1, dtype=torch.float64))
+    else:
+        eta = torch.linspace(-20, 20, 81, dtype=torch.float64)
+        values = torch.from_numpy(np.unique(np.quantile(y, np.linspace(0, 1, 9), method="nearest")))
+    eta = eta.repeat(len(values), 1).requires_grad_()
+    nll = noise.nll(eta, values.unsqueeze(-1))
+    (slope,) = torch.autograd.grad(nll[torch.isfinite(nll)].sum(), eta, create_graph=True)
+    (curvature,) = torch.autograd.grad(slope.sum(), eta)
+    finite = torch.isfinite(curvature)
+    return bool((curvature[finite] >= -1e-12 * curvature[finite].abs().max()).all())

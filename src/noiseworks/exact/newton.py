@@ -1,0 +1,105 @@
+"""Damped Newton's method with backtracking, for any noise that autograd can differentiate twice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
+
+from noiseworks.exact.likelihood import Likelihood
+from noiseworks.exact.problem import Array
+
+MAX_STEPS = 500
+GRADIENT = 1e-8  # at convergence, relative to the curvature where that is above one
+STEP = 1e-6  # likewise, relative to 1 + |v|: where no optimum is finite the gradient vanishes, the step does not
+REACH = 10.0  # the longest step, times 1 + |v|: exp(eta) forgives no more
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where Newton's method stands: unknowns, gradient, and the step it would take next."""
+
+    v: Array
+    gradient: Array
+    step: Array
+    curvature: float
+
+    @property
+    def slope(self) -> float:
+        return float(np.abs(self.gradient).max(initial=0.0))
+
+    @property
+    def converged(self) -> bool:
+        small_step = np.abs(self.step).max(initial=0.0) <= STEP * (1 + np.abs(self.v).max(initial=0.0))
+        return bool(small_step and self.slope <= GRADIENT * max(1.0, self.curvature))
+
+
+def newton(likelihood: Likelihood, v: Array, floor: float = -np.inf) -> Point:
+    """Minimize from a v of finite value, until rounding errors stop it; look at `converged`.
+
+    floor: the lowest log scale of a joint likelihood; it is held there while the likelihood still falls towards it.
+    """
+    point = _point(likelihood, v, floor)
+    for _ in range(MAX_STEPS):
+        new = _backtrack(likelihood, point, floor)
+        if new is not None:
+            point = _point(likelihood, new, floor)
+            continue
+        polished = _trial(likelihood, point, 1.0, floor)  # the value shows no progress any more, the gradient may
+        if not np.isfinite(likelihood.value(polished)):
+            break
+        last, better = point, _point(likelihood, polished, floor)
+        if not better.slope < last.slope / 2:
+            break
+        point = better
+    return point
+
+
+def _point(likelihood: Likelihood, v: Array, floor: float) -> Point:
+    gradient, hessian = likelihood.derivatives(v)
+    if likelihood.joint and v[-1] <= floor and gradient[-1] >= 0:
+        gradient[-1], hessian[-1], hessian[:, -1], hessian[-1, -1] = 0.0, 0.0, 0.0, 1.0
+    step = _step(likelihood, v, gradient, hessian)
+    longest = REACH * (1 + np.abs(v).max(initial=0.0))
+    step = step * min(1.0, longest / max(float(np.abs(step).max(initial=0.0)), 1e-300))
+    return Point(v, gradient, step, float(np.abs(hessian).max(initial=0.0)))
+
+
+def _step(likelihood: Likelihood, v: Array, gradient: Array, hessian: Array) -> Array:
+    """-(H + damping I)^-1 g, with the smallest damping tried for which the matrix is positive definite."""
+    if not np.isfinite(hessian).all():
+        return np.zeros_like(v)
+    size = float(np.abs(hessian).max(initial=0.0)) or 1.0
+    eye = np.eye(len(v))
+    matrices = [hessian]
+    if (np.diag(hessian) <= 0).any():
+        expected = likelihood.expected(v)
+        matrices += [] if expected is None else [expected]
+    matrices += [hessian + size * damping * eye for damping in np.geomspace(1e-10, 1e4, 15)]
+    for matrix in matrices:
+        try:
+            return np.asarray(-cho_solve(cho_factor(matrix), gradient))
+        except LinAlgError:
+            continue
+    return -gradient / size
+
+
+def _backtrack(likelihood: Likelihood, point: Point, floor: float) -> Array | None:
+    """The first of v + step, v + step / 2, ... that lowers the mean nll by 1e-4 of what its slope promises (Armijo)."""
+    value, promise = likelihood.value(point.v), float(point.gradient @ point.step)
+    if -promise <= 4 * np.finfo(float).eps * (1e-3 + abs(value)):
+        return None
+    for halvings in range(50):
+        t = 0.5**halvings
+        new = _trial(likelihood, point, t, floor)
+        if likelihood.value(new) <= value + 1e-4 * t * promise:
+            return new
+    return None
+
+
+def _trial(likelihood: Likelihood, point: Point, t: float, floor: float) -> Array:
+    new: Array = point.v + t * point.step
+    if likelihood.joint:
+        new[-1] = max(new[-1], floor)
+    return new

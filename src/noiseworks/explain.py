@@ -1,0 +1,75 @@
+"""Hydra's and OmegaConf's complaints in a sentence or two that name the key and the nearest right one."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+
+def explain(error: BaseException, arguments: Sequence[str], conf: Path) -> str | None:
+    """None for an error that is not of the configuration's."""
+    if not isinstance(error, (HydraException, OmegaConfBaseException)):
+        return None
+    text = str(error)
+    if match := re.search(r"Could not find '([\w/@]+)/([^'/]+)'", text):
+        return _unknown_option(match[1], match[2], conf)
+    if match := re.search(r"Could not override '([^']+)'", text) or re.search(r"full_key: ([\w.]+)", text):
+        return _unknown_key(match[1].split("@")[0], arguments, conf)
+    if match := re.search(r"Missing mandatory value: ([\w.]+)", text):
+        return f"{match[1]} is not set; it has no default. Say {match[1]}=..."
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return ": ".join(lines[:2])
+
+
+def _unknown_option(group: str, option: str, conf: Path) -> str:
+    options = sorted(p.stem for p in (conf / group).glob("*.yaml") if not p.stem.startswith("_"))
+    if not options:
+        return f"{group}={option}: there is no group {group}."
+    return f"{group}={option} is unknown{_nearest(option, options, f'{group}=')}; it can be {', '.join(options)}."
+
+
+def _unknown_key(key: str, arguments: Sequence[str], conf: Path) -> str:
+    """The keys that exist are those of the configuration composed from the arguments that are all right."""
+    keys = list(_keys(_compose(arguments, conf)))
+    groups = sorted(p.name for p in conf.iterdir() if p.is_dir())
+    close = _nearest(key, [*keys, *groups], "")
+    if not close and "." in key:
+        parent = key.rsplit(".", 1)[0]
+        there = [k.removeprefix(parent + ".") for k in keys if k.startswith(parent + ".")]
+        close = f"; {parent} has {', '.join(there)}" if there else ""
+    return f"The key {key} is unknown{close}. `noiseworks --cfg job` shows every key."
+
+
+def _nearest(wrong: str, right: Sequence[str], prefix: str) -> str:
+    close = difflib.get_close_matches(wrong, right, n=1, cutoff=0.6)
+    return f"; the nearest is {prefix}{close[0]}" if close else ""
+
+
+def _compose(arguments: Sequence[str], conf: Path) -> Any:
+    """The configuration with as many of the group choices as compose."""
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(version_base="1.3", config_dir=str(conf)):
+        good: list[str] = []
+        for argument in arguments:
+            key, _, value = argument.partition("=")
+            if "." not in key and (conf / key.split("@")[0]).is_dir() and (conf / key / f"{value}.yaml").is_file():
+                good.append(argument)
+        return OmegaConf.to_container(compose("config", good), resolve=False)
+
+
+def _keys(node: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in node.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, dict):
+            yield from _keys(value, f"{name}.")
+        elif not str(key).startswith("_"):
+            yield name

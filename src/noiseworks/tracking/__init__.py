@@ -1,0 +1,3 @@
+from noiseworks.tracking.settings import Mlflow, Untracked
+
+__all__ = ["Mlflow", "Untracked"]

@@ -1,0 +1,87 @@
+"""What a person looks at first: the loss curves, the fit, the residuals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from noiseworks.noise import Noise
+from noiseworks.problem import Problem
+from noiseworks.tracking.quantile import quantile_residuals
+from noiseworks.trainer.outcome import Outcome
+
+MAX_POINTS = 2000
+BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#555555"  # Okabe and Ito: told apart by the colour-blind, too
+
+
+def draw_all(folder: Path, problem: Problem, outcome: Outcome) -> list[Path]:
+    """loss.png (where something was trained), fit.png and residuals.png, of the first member."""
+    folder.mkdir(parents=True, exist_ok=True)
+    part = problem.parts["train"]
+    rows = torch.randperm(len(part), generator=torch.Generator().manual_seed(0))[:MAX_POINTS]
+    noise = problem.noise.with_scale(None if outcome.scale is None else outcome.scale[0].item())
+    eta = problem.eta(outcome.theta[0], part)[rows]
+    y = part.y[rows]
+    paths = []
+    if outcome.curves:
+        paths.append(_save(folder / "loss.png", lambda axes: _loss(axes, outcome)))
+    if len(problem.examples.features) == 1 and part.offset is None:
+        x = part.X[rows, 0]
+        paths.append(_save(folder / "fit.png", lambda axes: _line(axes, problem, noise, x, eta, y)))
+    else:
+        paths.append(_save(folder / "fit.png", lambda axes: _observed(axes, problem, noise, eta, y)))
+    paths.append(_save(folder / "residuals.png", lambda axes: _residuals(axes, noise, eta, y)))
+    return paths
+
+
+def _loss(axes: Axes, outcome: Outcome) -> None:
+    for name, colour, width in (("train/loss", GREY, 0.6), ("train/nll", BLUE, 1.8), ("val/nll", ORANGE, 1.8)):
+        points = [(step, values[0].item()) for step, values in outcome.curves.get(name, [])]
+        if points:
+            axes.plot(*zip(*points), color=colour, linewidth=width, label=name)
+    if "train/nll" in outcome.curves:  # the first steps can be far above the rest
+        end = outcome.curves["train/nll"][-1][1][0].item()
+        start = outcome.curves["train/nll"][0][1][0].item()
+        axes.set_ylim(end - 0.6 * abs(start - end) - 0.3, max(start, end) + 0.6 * abs(start - end) + 0.5)
+    axes.set(xlabel="step", ylabel="negative log-likelihood per example, nats", title="Loss")
+    axes.legend()
+
+
+def _line(axes: Axes, problem: Problem, noise: Noise, x: Tensor, eta: Tensor, y: Tensor) -> None:
+    order = x.argsort()
+    axes.scatter(x, y, s=8, color=GREY, alpha=0.5, linewidths=0, label="observed")
+    axes.plot(x[order], noise.mean(eta)[order], color=ORANGE, linewidth=2, label="E[y | x]")
+    axes.set(xlabel=problem.examples.features[0], ylabel=problem.examples.target, title="Fit")
+    axes.legend()
+
+
+def _observed(axes: Axes, problem: Problem, noise: Noise, eta: Tensor, y: Tensor) -> None:
+    mean = noise.mean(eta)
+    low, high = min(mean.min().item(), y.min().item()), max(mean.max().item(), y.max().item())
+    axes.scatter(mean, y, s=8, color=BLUE, alpha=0.5, linewidths=0)
+    axes.plot([low, high], [low, high], color=ORANGE, linewidth=1.5, label="observed = predicted")
+    target = problem.examples.target
+    axes.set(xlabel=f"predicted mean of {target}", ylabel=f"observed {target}", title="Fit")
+    axes.legend()
+
+
+def _residuals(axes: Axes, noise: Noise, eta: Tensor, y: Tensor) -> None:
+    residuals = quantile_residuals(noise, eta, y, torch.Generator().manual_seed(0))
+    kind = "randomized quantile residual" if noise.counts else "residual / scale"
+    axes.axhline(0, color=ORANGE, linewidth=1.5)
+    axes.scatter(noise.mean(eta), residuals, s=8, color=BLUE, alpha=0.5, linewidths=0)
+    axes.set(xlabel="predicted mean", ylabel=kind, title="Residuals: a fan or a bend says that the model is wrong")
+
+
+def _save(path: Path, draw: Callable[[Axes], None]) -> Path:
+    figure = Figure(figsize=(6.4, 4.2), dpi=110, layout="constrained")
+    axes = figure.subplots()
+    draw(axes)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path)
+    return path

@@ -1,0 +1,79 @@
+"""One MLflow run: buffered metrics, artifacts, and a true status."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, Metric, Param, RunTag
+
+from noiseworks.data.examples import Examples
+
+METRICS, PARAMS, TAGS = 1000, 100, 100  # what MLflow takes in one log_batch
+LONGEST_PARAM, LONGEST_TAG = 6000, 5000
+FLUSH_SECONDS = 3.0
+
+
+class MlflowRun:
+    """A run that is RUNNING until `finish`. Metrics are written every few seconds and at the end."""
+
+    def __init__(
+        self, uri: str, experiment: str, name: str, params: Mapping[str, Any], tags: Mapping[str, str]
+    ) -> None:
+        self.client = MlflowClient(uri)
+        self.uri = uri
+        self.id: str = self.client.create_run(experiment, run_name=name, tags=_short_tags(tags)).info.run_id
+        for chunk in _chunks([Param(key, str(value)[:LONGEST_PARAM]) for key, value in params.items()], PARAMS):
+            self.client.log_batch(self.id, params=chunk)
+        self.buffer: list[Metric] = []
+        self.flushed = time.monotonic()
+
+    def log_dataset(self, examples: Examples) -> None:
+        """The data set with its digest, as MLflow shows it in its table of runs."""
+        schema = ", ".join([*examples.features, examples.target])
+        dataset = Dataset(
+            name=Path(examples.source.split(":")[-1]).stem.split(",")[0],
+            digest=examples.digest,
+            source_type="local",
+            source=examples.source,
+            profile=f'{{"num_rows": {len(examples)}, "columns": "{schema[:1000]}"}}',
+        )
+        self.client.log_inputs(self.id, [DatasetInput(dataset)])
+
+    def log(self, name: str, value: float, step: int = 0) -> None:
+        self.buffer.append(Metric(name, value, time.time_ns() // 1_000_000, step))
+        if time.monotonic() - self.flushed > FLUSH_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        for chunk in _chunks(self.buffer, METRICS):
+            self.client.log_batch(self.id, metrics=chunk)
+        self.buffer, self.flushed = [], time.monotonic()
+
+    def tag(self, tags: Mapping[str, str]) -> None:
+        self.client.log_batch(self.id, tags=[RunTag(key, value) for key, value in _short_tags(tags).items()])
+
+    def finish(self, status: str) -> None:
+        self.flush()
+        self.client.set_terminated(self.id, status)
+
+
+def git_commit() -> str | None:
+    """The commit of the folder the command was typed in, with -dirty if it has changes; None outside git."""
+    try:
+        command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _short_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    return {key: str(value)[:LONGEST_TAG] for key, value in tags.items()}
+
+
+def _chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    return (items[start : start + size] for start in range(0, len(items), size))

@@ -1,0 +1,83 @@
+"""Opening an MLflow store, made safely if it is not there yet."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import tempfile
+from pathlib import Path
+
+from filelock import FileLock
+
+from noiseworks.errors import UserError
+
+SQLITE = "sqlite:///"
+
+
+def local_database(uri: str) -> Path | None:
+    """The file of an SQLite store; None for any other."""
+    return Path(uri.removeprefix(SQLITE)).absolute() if uri.startswith(SQLITE) else None
+
+
+def open_store(uri: str | None) -> str:
+    """The tracking URI, after making sure that its store exists.
+
+    MLflow sets up a fresh SQLite file without a lock, and two processes that do so at once leave it broken. Here one
+    makes it under a lock in a file beside it, which then takes its name in one step.
+    """
+    uri = uri or f"{SQLITE}{Path.cwd() / 'mlflow.db'}"
+    database = local_database(uri)
+    if uri.startswith("sqlite:") and database is None:
+        raise UserError(f"tracking.uri={uri} is no SQLite address; it must look like sqlite:///mlflow.db.")
+    if database is not None and not _is_ready(database):
+        database.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{database}.lock"):
+            if not _is_ready(database):
+                _create(database)
+    return uri
+
+
+def _is_ready(database: Path) -> bool:
+    if not database.exists():
+        return False
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+            tables = connection.execute("select count(*) from sqlite_master where name = 'alembic_version'")
+            return bool(tables.fetchone()[0])
+    except sqlite3.DatabaseError as error:
+        raise UserError(f"tracking.uri: {database} is no SQLite database ({error}).") from error
+
+
+def _create(database: Path) -> None:
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    with tempfile.TemporaryDirectory(dir=database.parent, prefix=".mlflow-") as folder:
+        fresh = Path(folder) / "fresh.db"
+        store = SqlAlchemyStore(f"{SQLITE}{fresh}", (database.parent / "mlartifacts").as_uri())
+        store.engine.dispose()
+        os.replace(fresh, database)
+
+
+def experiment_id(uri: str, name: str) -> str:
+    """The id of the MLflow experiment `name`, made if need be; a local store keeps artifacts in mlartifacts/."""
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    client = MlflowClient(uri)
+    database = local_database(uri)
+    location = None if database is None else (database.parent / "mlartifacts" / name).as_uri()
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        try:
+            return str(client.create_experiment(name, artifact_location=location))
+        except MlflowException:  # another process was faster
+            found = client.get_experiment_by_name(name)
+            if found is None:
+                raise
+    if found.lifecycle_stage == "deleted":
+        raise UserError(
+            f"The MLflow experiment '{name}' was deleted in {uri}; restore it there, or choose another store "
+            "with MLFLOW_TRACKING_URI."
+        )
+    return str(found.experiment_id)

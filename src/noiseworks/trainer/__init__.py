@@ -1,0 +1,3 @@
+from noiseworks.trainer.settings import Settings
+
+__all__ = ["Settings"]

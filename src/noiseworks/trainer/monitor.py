@@ -1,0 +1,135 @@
+"""After each epoch: evaluate, keep the curves, stop members, show the progress."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from noiseworks.trainer.regression import LinearRegression
+from noiseworks.trainer.settings import Settings
+
+Points = dict[str, list[tuple[int, Tensor]]]
+
+
+class Monitor(pl.Callback):
+    """Keeps for each of K members its answer, its curves, and how it ended.
+
+    Curves of single steps are thinned to about `curve_points`; `live`, if given, is shown each epoch's new points.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        curve_points: int,
+        live: Callable[[Points], None] | None = None,
+    ) -> None:
+        self.settings, self.curve_points, self.live = settings, curve_points, live
+        self.curves: Points = defaultdict(list)
+        self.failures: dict[int, str] = {}
+        self.path: list[Tensor] = []
+
+    def on_fit_start(self, trainer: pl.Trainer, module: LinearRegression) -> None:  # type: ignore[override]
+        K = len(module.theta)
+        self.theta = module.theta.detach().clone()  # the answer of each member, filled when it ends
+        self.best = torch.full((K,), math.inf, device=self.theta.device, dtype=torch.float64)
+        self.since_best = torch.zeros(K, dtype=torch.long, device=self.theta.device)
+        self.epochs, self.steps = torch.zeros(K), torch.zeros(K)
+        self.shift = module.ensemble.loss_shift()
+        self.names = [name for name in ("train", "val") if module.ensemble.parts[name].y.shape[1]]
+        self.bar = tqdm(
+            total=self.settings.max_epochs,
+            desc="training" if K == 1 else f"training {K} members",
+            unit="epoch",
+            disable=not self.settings.progress_bar,
+            dynamic_ncols=True,
+        )
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: LinearRegression) -> None:  # type: ignore[override]
+        theta, active = module.answer(), module.active
+        metrics, scale = module.ensemble.evaluate(theta, active, self.names)
+        metrics |= module.ensemble.parameter_error(theta, active)
+        done = module.steps_done
+        points: Points = {name: [(done - 1, self._spread(values, active))] for name, values in metrics.items()}
+        points["train/loss"] = self._loss_points(module)
+        for name, new in points.items():
+            self.curves[name] += new
+        if module.keep_path:
+            self.path.append(self._path(module))
+        if module.ensemble.given_scale is None and not module.ensemble.noise.separable:
+            module.set_scale(scale)
+        self._stop_members(trainer, module, theta, metrics)
+        self._show(metrics)
+        if self.live:
+            self.live(points)
+
+    def on_fit_end(self, trainer: pl.Trainer, module: LinearRegression) -> None:  # type: ignore[override]
+        self.bar.close()
+
+    def on_exception(self, trainer: pl.Trainer, module: pl.LightningModule, exception: BaseException) -> None:
+        self.bar.close()
+
+    def _stop_members(
+        self, trainer: pl.Trainer, module: LinearRegression, theta: Tensor, metrics: dict[str, Tensor]
+    ) -> None:
+        """Members that diverged or no longer improve leave; with patience the best epoch's answer is theirs."""
+        active = module.active
+        self.epochs[active.cpu()] += 1
+        self.steps[active.cpu()] = module.steps_done
+        better = torch.ones_like(module.alive)
+        if self.settings.patience is not None:
+            value = metrics["val/nll"]
+            better = value < self.best[active] - self.settings.min_delta
+            self.best[active] = torch.where(better, value, self.best[active])
+            self.since_best[active] = torch.where(better, 0, self.since_best[active] + 1)
+        self.theta[active] = torch.where(better.unsqueeze(1), theta, self.theta[active])
+        stay = module.alive.clone()
+        if self.settings.patience is not None:
+            stay &= self.since_best[active] < self.settings.patience
+        if stay.all():  # the one point in an epoch where the device is waited for
+            return
+        for k in (~module.alive).nonzero().flatten().tolist():
+            what = "train/loss" if module.failed_loss[k] else "the parameters"
+            self.failures[int(active[k])] = (
+                f"{what} stopped being finite at step {int(module.failed_step[k])}; a smaller optimizer.lr may help"
+            )
+        members = stay.nonzero().flatten()
+        if len(members):
+            module.keep(members)
+            trainer.datamodule.keep(members)  # type: ignore[attr-defined]
+        else:
+            trainer.should_stop = True
+
+    def _loss_points(self, module: LinearRegression) -> list[tuple[int, Tensor]]:
+        losses = torch.cat(module.losses)  # (steps of this epoch, active)
+        first = module.steps_done - len(losses)
+        stride = max(1, math.ceil(module.total_steps / self.curve_points))
+        wanted = [t for t in range(first, module.steps_done) if t % stride == 0 or t == module.total_steps - 1]
+        picked = losses[[t - first for t in wanted]].double() + self.shift[module.active]
+        module.losses.clear()
+        return [(t, self._spread(values, module.active)) for t, values in zip(wanted, picked)]
+
+    def _path(self, module: LinearRegression) -> Tensor:
+        """(steps of this epoch, K, number of terms), in units of the data."""
+        path = torch.stack([module.ensemble.coefficients(theta, module.active) for theta in torch.cat(module.path)])
+        module.path.clear()
+        full = torch.full((len(path), len(self.theta), path.shape[2]), math.nan, dtype=path.dtype, device=path.device)
+        full[:, module.active] = path
+        return full.cpu()
+
+    def _spread(self, values: Tensor, active: Tensor) -> Tensor:
+        """Values of the active members -> of all K, nan for the others."""
+        full = torch.full((len(self.theta),), math.nan, dtype=torch.float64, device=values.device)
+        full[active] = values.double()
+        return full.cpu()
+
+    def _show(self, metrics: dict[str, Tensor]) -> None:
+        if not self.bar.disable:
+            name = f"{self.names[-1]}/nll"
+            self.bar.set_postfix_str(f"{name} {metrics[name].nanmean().item():.5g}", refresh=False)
+        self.bar.update()

@@ -1,0 +1,42 @@
+"""Every noise model of conf/noise: a new YAML there runs through all tests of this folder unasked."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from noiseworks.noise.poisson import LINKS
+
+CONF = Path(__file__).parents[2] / "conf" / "noise"
+SCALES = (0.3, 1.0, 2.5)
+
+
+def shipped():
+    """As the YAML says, scale unset; Poisson once for each link."""
+    models = {}
+    for path in sorted(CONF.glob("*.yaml")):
+        noise = instantiate(OmegaConf.load(path))
+        assert noise.name == path.stem
+        if hasattr(noise, "link"):
+            models |= {f"{noise.name}-{link}": replace(noise, link=link) for link in LINKS}
+        else:
+            models[noise.name] = noise
+    return models
+
+
+SHIPPED = shipped()
+WITH_SCALE = {f"{k}-{s:g}": noise.with_scale(s) for k, noise in SHIPPED.items() if noise.scale_name for s in SCALES}
+CASES = {
+    "shipped": SHIPPED,
+    "noise": SHIPPED | WITH_SCALE,
+    "scaled": {k: noise for k, noise in SHIPPED.items() if noise.scale_name},
+    "location_scale": {k: noise for k, noise in SHIPPED.items() if noise.location_scale},
+    "additive": {k: noise for k, noise in (SHIPPED | WITH_SCALE).items() if noise.location_scale},
+}
+
+
+def pytest_generate_tests(metafunc):
+    for argument, models in CASES.items():
+        if argument in metafunc.fixturenames:
+            metafunc.parametrize(argument, list(models.values()), ids=list(models))
