@@ -10,9 +10,13 @@ from types import FrameType
 from typing import Any, NoReturn
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from noiseworks.errors import FitFailed, UserError
+
+FULL_ERROR_WANTED = "NOISEWORKS_FULL_ERROR"  # what HYDRA_FULL_ERROR was when the command was typed
 
 
 def conf_folder() -> Path:
@@ -22,31 +26,38 @@ def conf_folder() -> Path:
 
 
 def task(cfg: DictConfig) -> Any:
+    """One job. A sweep goes on when a job of it fails, so there the exception is Hydra's to keep."""
     from noiseworks.run import run
 
-    return run(cfg)
+    try:
+        return run(cfg)
+    except (UserError, FitFailed) as error:
+        status = 1 if isinstance(error, FitFailed) else 2
+        if HydraConfig.get().mode == RunMode.RUN and os.environ.get(FULL_ERROR_WANTED) != "1":
+            _complain(str(error), status)
+        print(f"noiseworks: job {HydraConfig.get().job.num}: {error}", file=sys.stderr)
+        raise
 
 
 def main() -> None:
     """Exit status 0: done; 1: a fit failed; 2: a mistake in what was asked for; 130, 143: stopped by a signal."""
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    os.environ[FULL_ERROR_WANTED] = str(int(wants_traceback))
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come through to here
     signal.signal(signal.SIGTERM, _terminate)
     try:
         hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="config")(task)()
     except KeyboardInterrupt:
         sys.exit(130)
-    except FitFailed as error:
-        _complain(str(error), 1)
     except Exception as error:
         message = _explained(error)
         if wants_traceback or message is None:
             raise
-        _complain(message, 2)
+        _complain(message, 1 if isinstance(error, FitFailed) else 2)
 
 
 def _explained(error: Exception) -> str | None:
-    if isinstance(error, UserError):
+    if isinstance(error, (UserError, FitFailed)):
         return str(error)
     from noiseworks.explain import explain
 

@@ -75,6 +75,8 @@ def make_problem(data: Data, noise: Noise, model: Model, val_fraction: float, re
     """Read, check, split and standardize; every mistake in the data is found here."""
     examples = data.examples(replicate)
     check_target(examples, noise, data.allow_fractions)
+    if "intercept" in examples.features:
+        raise UserError(f"The column 'intercept' of {examples.source} has the name of the constant; rename it.")
     rows = split_rows(data, len(examples), val_fraction, replicate)
     scaling = Scaling.none(len(examples.features))
     if data.standardize:

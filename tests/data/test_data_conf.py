@@ -15,7 +15,7 @@ CONF = Path(__file__).parents[2] / "conf"
 
 def node(name: str, *overrides: str):
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose(overrides=["+seed=3", f"+data={name}", *overrides]).data
+        return compose("config", overrides=["seed=3", f"data={name}", *overrides]).data
 
 
 @pytest.mark.parametrize("name", ["houses", "apples", "stocks", "table"])

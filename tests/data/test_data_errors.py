@@ -70,6 +70,8 @@ def test_a_quote_that_is_not_closed_would_swallow_rows(tmp_path):
     refuses(write(tmp_path / "t.csv", 'y,a\n1,u\n2,"v\n3,w\n'), "t.csv has a quote that is not closed", "row 2")
     inches = table(write(tmp_path / "u.csv", 'y,a\n1,5" pipe\n2,"a\nb"\n3,c\n')).examples(0)
     assert inches.columns[0].levels == ('5" pipe', "a\nb", "c")
+    closed = table(write(tmp_path / "v.csv", 'y,a\n1,u\n2,"v\nw"\n')).examples(0)
+    assert closed.columns[0].levels == ("u", "v\nw")
 
 
 def test_text_that_is_not_utf8(tmp_path):
@@ -147,6 +149,7 @@ def test_digits_as_text_are_no_target(tmp_path):
         (["1,5", "2,5", "3,25"], "'1,5' in row 1"),
         (["1.5", "$2.5", "40 %", "7"], "'$2.5' in row 2"),
         (["1,234.50", "big", "7"], "'1,234.50' in row 1"),
+        (["$1", "40 %", "big"], "'$1' in row 1"),
         (["1", "2", "3+"], "'3+' in row 3"),
     ],
 )

@@ -111,6 +111,11 @@ def test_the_delimiter_is_the_one_that_the_rows_share():
     assert delimiter(["a,b,c;d", "1,2"]) == ","  # ragged: the reader names the row
 
 
+def test_a_row_longer_than_a_usual_block(tmp_path):
+    path = write(tmp_path / "t.csv", "y,a\n1,u\n2," + "v" * 3_000_000 + "\n")
+    assert table(path).examples(0).X.tolist() == [[0], [1]]
+
+
 def test_types_are_guessed_from_the_whole_file(tmp_path):
     n = 300_000  # over a megabyte, Arrow's usual block
     path = write(tmp_path / "long.csv", "y,a\n" + "1,2\n" * n + "0.5,2.5\n")

@@ -3,11 +3,13 @@
 from dataclasses import replace
 from pathlib import Path
 
+import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from noiseworks.noise.poisson import LINKS
 
+torch.set_num_threads(1)  # the workers of pytest-xdist share the cores already; threads of both would fight
 CONF = Path(__file__).parents[2] / "conf" / "noise"
 SCALES = (0.3, 1.0, 2.5)
 

@@ -14,7 +14,7 @@ ORDERS = ("shuffle", "replacement", "stream")
 
 @dataclass(frozen=True, kw_only=True)
 class Data(ABC):
-    """Where examples come from, how they are split, and in which order training sees them (conf/data/_common.yaml)."""
+    """Where examples come from, how they are split, and in which order training sees them (conf/config.yaml)."""
 
     random: ClassVar[bool] = False  # replicates differ in their examples, not only in the split
     seed: int

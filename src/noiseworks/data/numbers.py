@@ -36,8 +36,8 @@ def is_number(value: str) -> bool:
 
 
 def looks_like_number(value: str) -> bool:
-    """Also `12,5`, `1.234,50`, `$3` and `40 %`, which float() does not take."""
-    return is_number(value.strip("$€£% \t").replace(",", "")) or is_number(value.replace(".", "").replace(",", "."))
+    """Also `12,5`, `1,234.50`, `$3` and `40 %`, which float() does not take."""
+    return is_number(value.strip("$€£% \t").replace(",", ""))
 
 
 def refuse_text(column: pa.ChunkedArray, what: str, source: str) -> None:

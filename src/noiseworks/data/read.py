@@ -56,7 +56,7 @@ def existing(path: Path) -> Path:
 
 
 def read_text(path: Path) -> pa.Table:
-    # One block: Arrow guesses the types of columns from the first block and fails where a later one does not fit.
+    # One block, because Arrow fails on a row that is longer than a block; one thread, because errors then name the row.
     with pa.input_stream(str(path)) as stream:
         content = stream.read()
     lines = first_lines(path, content)
@@ -89,8 +89,6 @@ def first_lines(path: Path, content: bytes) -> list[str]:
     lines = [line for line in text.splitlines() if line.strip()]
     if not lines:
         raise UserError(f"data.path={path} is empty; it must have a line of column names and rows.")
-    if len(lines) > 1 and len(start) < len(content):
-        lines.pop()  # it may be cut short
     return lines[:6]
 
 

@@ -91,8 +91,7 @@ def reduce(D: Array, weights: Array, y: Array | None = None) -> Design:
 
 def _powers_of_two(D: Array) -> Array:
     """The power of two nearest to each column's root mean square; 1 for a column of zeros."""
-    with np.errstate(over="ignore", under="ignore"):
-        norm = np.linalg.norm(D, axis=0)
+    norm = torch.linalg.vector_norm(torch.from_numpy(D), dim=0).numpy()
     for j in np.flatnonzero(~((norm > 1e-140) & (norm < 1e140))):  # the squares left the range of float64, or all are 0
         largest = np.abs(D[:, j]).max()
         norm[j] = np.linalg.norm(D[:, j] / largest) * largest if largest > 0 else np.sqrt(len(D))

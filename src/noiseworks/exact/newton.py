@@ -7,10 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
+from noiseworks.errors import UserError
 from noiseworks.exact.likelihood import Likelihood
 from noiseworks.exact.problem import Array
+from noiseworks.noise import Noise
 
-MAX_STEPS = 500
+MAX_STEPS = 300
+POLISHING = 8  # steps that no longer lower the value, only the gradient
 GRADIENT = 1e-8  # at convergence, relative to the curvature where that is above one
 STEP = 1e-6  # likewise, relative to 1 + |v|: where no optimum is finite the gradient vanishes, the step does not
 REACH = 10.0  # the longest step, times 1 + |v|: exp(eta) forgives no more
@@ -41,6 +44,7 @@ def newton(likelihood: Likelihood, v: Array, floor: float = -np.inf) -> Point:
     floor: the lowest log scale of a joint likelihood; it is held there while the likelihood still falls towards it.
     """
     point = _point(likelihood, v, floor)
+    polishing = 0
     for _ in range(MAX_STEPS):
         new = _backtrack(likelihood, point, floor)
         if new is not None:
@@ -49,11 +53,21 @@ def newton(likelihood: Likelihood, v: Array, floor: float = -np.inf) -> Point:
         polished = _trial(likelihood, point, 1.0, floor)  # the value shows no progress any more, the gradient may
         if not np.isfinite(likelihood.value(polished)):
             break
-        last, better = point, _point(likelihood, polished, floor)
-        if not better.slope < last.slope / 2:
+        last, point, polishing = point, _point(likelihood, polished, floor), polishing + 1
+        if not point.slope < last.slope / 2:
+            return last
+        if polishing == POLISHING:
             break
-        point = better
     return point
+
+
+def checked(point: Point, noise: Noise) -> Point:
+    if point.converged:
+        return point
+    raise UserError(
+        f"{noise.name} noise: Newton's method stopped short of an optimum, at a gradient of {point.slope:.1e}; the "
+        "likelihood may have none, or only one at the edge of its domain."
+    )
 
 
 def _point(likelihood: Likelihood, v: Array, floor: float) -> Point:

@@ -41,6 +41,6 @@ def _check_rates(problem: Problem, A: Array, z: Array) -> None:
     rows = separated_rows(problem, A, z)
     if len(rows):
         raise UserError(
-            f"{problem.noise.name} noise has no finite optimum: the counts are all zero where the coefficients can send "
+            f"{problem.noise.name} noise has no finite optimum: the counts are all zero where coefficients can send "
             f"the rate to zero, in {len(rows)} rows, the first of them row {rows[0] + 1}."
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from numbers import Real
@@ -103,3 +104,7 @@ def positive(name: str, value: Scale, what: str, may_be_unset: bool = True) -> N
 
 def negative_log(distribution: Distribution, y: Tensor) -> Tensor:
     return -distribution.log_prob(y)
+
+
+def log(value: float | Tensor) -> float | Tensor:
+    return torch.log(value) if isinstance(value, Tensor) else math.log(value)

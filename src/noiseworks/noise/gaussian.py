@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor
-from torch.distributions import Normal
 
-from noiseworks.noise.base import Noise, Scale, negative_log, positive
+from noiseworks.noise.base import Noise, Scale, log, positive
 from noiseworks.noise.scale import above_rounding, weighted_mean
+
+HALF_LOG_2PI = math.log(2 * math.pi) / 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +32,11 @@ class Gaussian(Noise):
         return eta
 
     def nll(self, eta: Tensor, y: Tensor) -> Tensor:
-        return negative_log(Normal(eta, self.sigma, validate_args=False), y)
+        """r^2 / (2 scale^2) + log scale + log(2 pi) / 2, by hand: the losses of every minibatch come from here, and
+        torch.distributions, which the tests compare with, takes three times as long."""
+        if self.scale is None:
+            return (y - eta).square() / 2 + HALF_LOG_2PI
+        return ((y - eta) / self.scale).square() / 2 + (log(self.scale) + HALF_LOG_2PI)
 
     def score(self, eta: Tensor, y: Tensor) -> Tensor:
         return eta - y if self.scale is None else (eta - y) / self.scale**2

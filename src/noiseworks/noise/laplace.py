@@ -1,13 +1,13 @@
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor
-from torch.distributions import Laplace as TorchLaplace
 
-from noiseworks.noise.base import Noise, Scale, negative_log, positive
+from noiseworks.noise.base import Noise, Scale, log, positive
 from noiseworks.noise.scale import above_rounding, weighted_mean
 
 
@@ -30,7 +30,9 @@ class Laplace(Noise):
         return eta
 
     def nll(self, eta: Tensor, y: Tensor) -> Tensor:
-        return negative_log(TorchLaplace(eta, self.b, validate_args=False), y)
+        if self.scale is None:
+            return (y - eta).abs() + math.log(2)
+        return (y - eta).abs() / self.scale + (log(self.scale) + math.log(2))
 
     def score(self, eta: Tensor, y: Tensor) -> Tensor:
         """sign(eta - y) / scale; 0, one of the subgradients, at eta = y."""

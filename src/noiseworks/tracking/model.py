@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,17 +23,19 @@ def log_model(run: MlflowRun, saved: dict[str, Any], examples: Examples, folder:
     """MLflow's "models from code": pyfunc_model.py and predictor.json, no pickle."""
     predictor = write_json(folder / "predictor.json", saved)
     mlflow.set_tracking_uri(run.uri)
-    logging.getLogger("mlflow").setLevel(logging.ERROR)
-    Model.log(
-        artifact_path=None,
-        name="model",
-        flavor=mlflow.pyfunc,
-        run_id=run.id,
-        python_model=str(Path(__file__).with_name("pyfunc_model.py")),
-        artifacts={"predictor": str(predictor)},
-        signature=signature(examples),
-        pip_requirements=[f"noiseworks=={noiseworks.__version__}"],
-    )
+    with warnings.catch_warnings():
+        # MLflow would like an input example; the signature is known, and an example would be run at every logging.
+        warnings.filterwarnings("ignore", message=".*input example was not provided")
+        Model.log(
+            artifact_path=None,
+            name="model",
+            flavor=mlflow.pyfunc,
+            run_id=run.id,
+            python_model=str(Path(__file__).with_name("pyfunc_model.py")),
+            artifacts={"predictor": str(predictor)},
+            signature=signature(examples),
+            pip_requirements=[f"noiseworks=={noiseworks.__version__}"],
+        )
 
 
 def signature(examples: Examples) -> ModelSignature:

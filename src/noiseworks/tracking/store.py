@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sqlite3
 import tempfile
@@ -20,12 +21,20 @@ def local_database(uri: str) -> Path | None:
     return Path(uri.removeprefix(SQLITE)).absolute() if uri.startswith(SQLITE) else None
 
 
+def quieten() -> None:
+    """MLflow tells of every table it makes and shows a bar for every file; people did not ask for that."""
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+
+
 def open_store(uri: str | None) -> str:
     """The tracking URI, after making sure that its store exists.
 
     MLflow sets up a fresh SQLite file without a lock, and two processes that do so at once leave it broken. Here one
     makes it under a lock in a file beside it, which then takes its name in one step.
     """
+    quieten()
     uri = uri or f"{SQLITE}{Path.cwd() / 'mlflow.db'}"
     database = local_database(uri)
     if uri.startswith("sqlite:") and database is None:

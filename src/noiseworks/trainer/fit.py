@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 
 import torch
+from torch import Tensor
 
 from noiseworks.data.blocks import Blocks
 from noiseworks.errors import UserError
@@ -55,13 +56,19 @@ def train(
     blocks = Blocks(rows, ensemble.which, [(m.seed, m.replicate) for m in members], batch_size, data.order, streams)
     module = LinearRegression(ensemble, members, settings.max_epochs * blocks.steps_per_epoch, keep_path)
     lightning.fit(module, datamodule=blocks)
-    failed = torch.zeros(len(members), dtype=torch.bool)
-    failed[list(monitor.failures)] = True
-    outcome = _outcome(ensemble, monitor.theta, failed)
-    outcome.failures, outcome.curves = monitor.failures, monitor.curves
+    everyone = torch.arange(len(members), device=ensemble.device)
+    metrics = monitor.metrics
+    if ensemble.parts["test"].y.shape[1]:
+        metrics |= ensemble.evaluate(monitor.theta, everyone, ["test"])[0]
+    metrics |= {"trainer/epochs": monitor.epochs, "trainer/steps": monitor.steps}
+    metrics["trainer/world_size"] = torch.full((len(members),), float(lightning.world_size))
+    outcome = _outcome(ensemble, monitor.theta, metrics, monitor.scale)
+    for k, reason in monitor.failures.items():
+        outcome.failures[k] = reason
+        for values in outcome.metrics.values():
+            values[k] = math.nan
+    outcome.curves = monitor.curves
     outcome.path = torch.cat(monitor.path) if keep_path else None
-    outcome.metrics["trainer/epochs"], outcome.metrics["trainer/steps"] = monitor.epochs, monitor.steps
-    outcome.metrics["trainer/world_size"] = torch.full((len(members),), float(lightning.world_size))
     return outcome
 
 
@@ -69,25 +76,23 @@ def solve_exactly(members: Sequence[Member]) -> Outcome:
     """`optimizer=exact` for each member."""
     answers = [solve_problem(m.problem, m.noise) for m in members]
     theta = torch.stack([answer.theta for answer in answers])
-    outcome = _outcome(Ensemble(members, torch.float64, torch.device("cpu")), theta, torch.zeros(len(members)).bool())
+    ensemble = Ensemble(members, torch.float64, torch.device("cpu"))
+    names = [name for name in ("train", "val", "test") if ensemble.parts[name].y.shape[1]]
+    metrics, scale = ensemble.evaluate(theta, torch.arange(len(members)), names)
+    metrics["exact/gradient"] = torch.tensor([answer.gradient for answer in answers])
+    metrics["exact/rank"] = torch.tensor([float(answer.rank) for answer in answers])
+    outcome = _outcome(ensemble, theta, metrics, scale)
     outcome.kind = answers[0].kind
-    outcome.metrics["exact/gradient"] = torch.tensor([answer.gradient for answer in answers])
-    outcome.metrics["exact/rank"] = torch.tensor([float(answer.rank) for answer in answers])
     return outcome
 
 
-def _outcome(ensemble: Ensemble, theta: torch.Tensor, failed: torch.Tensor) -> Outcome:
-    """Evaluate final parameters theta (K, P) on every part that has rows."""
+def _outcome(ensemble: Ensemble, theta: Tensor, metrics: dict[str, Tensor], scale: Tensor | None) -> Outcome:
     everyone = torch.arange(len(theta), device=theta.device)
-    names = [name for name in ("train", "val", "test") if ensemble.parts[name].y.shape[1]]
-    metrics, scale = ensemble.evaluate(theta, everyone, names)
-    metrics |= ensemble.parameter_error(theta, everyone)
-    metrics = {name: values.cpu().masked_fill(failed, math.nan) for name, values in metrics.items()}
     return Outcome(
         theta=theta.double().cpu(),
         coefficients=ensemble.coefficients(theta, everyone).cpu(),
         exact=None if ensemble.exact is None else ensemble.exact.cpu(),
         scale=None if scale is None else scale.cpu(),
-        metrics=metrics,
+        metrics={name: values.double().cpu() for name, values in metrics.items()},
         failures={},
     )

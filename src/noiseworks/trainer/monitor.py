@@ -40,6 +40,8 @@ class Monitor(pl.Callback):
         self.best = torch.full((K,), math.inf, device=self.theta.device, dtype=torch.float64)
         self.since_best = torch.zeros(K, dtype=torch.long, device=self.theta.device)
         self.epochs, self.steps = torch.zeros(K), torch.zeros(K)
+        self.metrics: dict[str, Tensor] = {}  # of each member's answer, (K,)
+        self.scale: Tensor | None = None  # likewise
         self.shift = module.ensemble.loss_shift()
         self.names = [name for name in ("train", "val") if module.ensemble.parts[name].y.shape[1]]
         self.bar = tqdm(
@@ -63,7 +65,9 @@ class Monitor(pl.Callback):
             self.path.append(self._path(module))
         if module.ensemble.given_scale is None and not module.ensemble.noise.separable:
             module.set_scale(scale)
-        self._stop_members(trainer, module, theta, metrics)
+        better = self._improved(active, metrics)
+        self._keep_answers(active[better], theta[better], metrics, scale, better)
+        self._stop_members(trainer, module)
         self._show(metrics)
         if self.live:
             self.live(points)
@@ -74,21 +78,32 @@ class Monitor(pl.Callback):
     def on_exception(self, trainer: pl.Trainer, module: pl.LightningModule, exception: BaseException) -> None:
         self.bar.close()
 
-    def _stop_members(
-        self, trainer: pl.Trainer, module: LinearRegression, theta: Tensor, metrics: dict[str, Tensor]
+    def _improved(self, active: Tensor, metrics: dict[str, Tensor]) -> Tensor:
+        """Which of the active members have their answer in this epoch: with patience those that are at their best."""
+        if self.settings.patience is None:
+            return torch.ones_like(active, dtype=torch.bool)
+        value = metrics["val/nll"]
+        better = value < self.best[active] - self.settings.min_delta
+        self.best[active] = torch.where(better, value, self.best[active])
+        self.since_best[active] = torch.where(better, 0, self.since_best[active] + 1)
+        return better
+
+    def _keep_answers(
+        self, members: Tensor, theta: Tensor, metrics: dict[str, Tensor], scale: Tensor | None, better: Tensor
     ) -> None:
-        """Members that diverged or no longer improve leave; with patience the best epoch's answer is theirs."""
-        active = module.active
+        self.theta[members] = theta
+        for name, values in metrics.items():
+            kept = self.metrics.setdefault(name, torch.full_like(self.best, math.nan))
+            kept[members] = values[better].double()
+        if scale is not None:
+            self.scale = torch.full_like(self.best, math.nan) if self.scale is None else self.scale
+            self.scale[members] = scale[better]
+
+    def _stop_members(self, trainer: pl.Trainer, module: LinearRegression) -> None:
+        """Members that diverged or no longer improve leave the tensors."""
+        active, stay = module.active, module.alive.clone()
         self.epochs[active.cpu()] += 1
         self.steps[active.cpu()] = module.steps_done
-        better = torch.ones_like(module.alive)
-        if self.settings.patience is not None:
-            value = metrics["val/nll"]
-            better = value < self.best[active] - self.settings.min_delta
-            self.best[active] = torch.where(better, value, self.best[active])
-            self.since_best[active] = torch.where(better, 0, self.since_best[active] + 1)
-        self.theta[active] = torch.where(better.unsqueeze(1), theta, self.theta[active])
-        stay = module.alive.clone()
         if self.settings.patience is not None:
             stay &= self.since_best[active] < self.settings.patience
         if stay.all():  # the one point in an epoch where the device is waited for

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -41,6 +42,8 @@ class Settings:
 
     def lightning(self, callbacks: Sequence[pl.Callback]) -> pl.Trainer:
         logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+        # Lightning 2.6 asks torch 2.13 in a way that the latter calls deprecated.
+        warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\)")
         try:
             return pl.Trainer(
                 accelerator=self.accelerator,

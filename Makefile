@@ -1,0 +1,37 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup lint test train ui bench-epoch clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY)  ## a virtual environment in .venv with the tested versions
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+lint: $(READY)  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: $(READY)  ## all tests
+	$(BIN)/python -m pytest $(ARGS)
+
+train: $(READY)  ## the first fit: house prices, tracked in mlflow.db
+	$(BIN)/noiseworks $(ARGS)
+
+ui: $(READY)  ## the MLflow UI on http://127.0.0.1:5000
+	$(BIN)/mlflow ui --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db} --host 127.0.0.1 --port 5000
+
+bench-epoch: $(READY)  ## one epoch against stock Lightning
+	$(BIN)/python scripts/bench_epoch.py $(ARGS)
+
+clean:  ## what runs made, not the environment
+	rm -rf outputs multirun report mlflow.db mlflow.db.lock mlartifacts build dist .pytest_cache .mypy_cache .ruff_cache

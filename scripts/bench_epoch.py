@@ -1,0 +1,154 @@
+"""One epoch of minibatch SGD on squared loss: noiseworks against stock Lightning, in one run on the same data.
+
+make bench-epoch
+python scripts/bench_epoch.py --rows 1000000 --features 20 --batch-size 256 --repeats 3 --json epoch.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import resource
+import statistics
+import time
+import warnings
+from collections.abc import Callable
+from functools import partial
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, TensorDataset
+
+from noiseworks.data.synthetic import Synthetic
+from noiseworks.model import Linear
+from noiseworks.noise import Gaussian
+from noiseworks.optimizer import Constant, MinibatchSGD
+from noiseworks.problem import make_problem
+from noiseworks.trainer.ensemble import Member
+from noiseworks.trainer.fit import train
+from noiseworks.trainer.settings import Settings
+
+LR = 0.03
+
+
+class StockRegression(pl.LightningModule):
+    """As Lightning's documentation shows it."""
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__()
+        self.net = torch.nn.Linear(num_features, 1)
+
+    def training_step(self, batch: list[Tensor], index: int) -> Tensor:
+        X, y = batch
+        loss = 0.5 * torch.nn.functional.mse_loss(self.net(X).squeeze(1), y)
+        self.log("train/loss", loss)
+        return loss
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), lr=LR)
+
+
+def stock_lightning(X: Tensor, y: Tensor, batch_size: int) -> Tensor:
+    """One epoch; returns weights and intercept."""
+    module = StockRegression(X.shape[1])
+    loader = DataLoader(TensorDataset(X, y), batch_size=batch_size, shuffle=True)
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        max_epochs=1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(module, loader)
+    return torch.cat([module.net.weight.detach().flatten(), module.net.bias.detach()]).double()
+
+
+def noiseworks(member: Member, settings: Settings) -> Tensor:
+    outcome = train([member], settings)
+    return outcome.coefficients[0]
+
+
+def measure(work: Callable[[], Tensor]) -> tuple[float, Tensor]:
+    started = time.perf_counter()
+    answer = work()
+    return time.perf_counter() - started, answer
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--features", type=int, default=20)
+    parser.add_argument("--batch-size", type=int, default=256)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--json", metavar="PATH")
+    args = parser.parse_args()
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore")
+
+    data = Synthetic(
+        seed=0,
+        batch_size=args.batch_size,
+        order="shuffle",
+        val_fraction=0.0,
+        test_fraction=0.0,
+        standardize=False,
+        allow_fractions=False,
+        num_examples=args.rows,
+        num_features=args.features,
+        correlation=0.0,
+        rank=None,
+        true_weights=None,
+        true_intercept=1.0,
+        signal=1.0,
+        noise=Gaussian(),
+    )
+    problem = make_problem(data, Gaussian(), Linear(intercept=True, init_scale=0.0), 0.0, 0)
+    schedule = Constant(averaging=False, averaging_start=0.5)
+    member = Member(problem, Gaussian(), partial(MinibatchSGD, lr=LR), schedule, seed=0, replicate=0)
+    settings = Settings(
+        accelerator="cpu",
+        devices=1,
+        precision="32-true",
+        max_epochs=1,
+        patience=None,
+        min_delta=0.0,
+        progress_bar=False,
+    )
+    examples = problem.examples
+    X, y = examples.X.float(), examples.y.float()
+    truth = torch.cat([data.w_true, torch.tensor([data.true_intercept], dtype=torch.float64)])
+
+    contestants = {
+        "stock lightning": lambda: stock_lightning(X, y, args.batch_size),
+        "noiseworks": lambda: noiseworks(member, settings),
+    }
+    seconds: dict[str, list[float]] = {who: [] for who in contestants}
+    errors: dict[str, float] = {}
+    for work in contestants.values():  # warm up on the whole path
+        work()
+    for _ in range(args.repeats):
+        for who, work in contestants.items():
+            taken, answer = measure(work)
+            seconds[who].append(taken)
+            errors[who] = (answer - truth).norm().item()
+
+    label = f"one epoch, {args.rows:,} x {args.features}, batches of {args.batch_size}"
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    rows = [
+        {"work": label, "who": who, "seconds": statistics.median(times), "peak_mb": peak, "error": errors[who]}
+        for who, times in seconds.items()
+    ]
+    print(f"{label}; {torch.get_num_threads()} threads, median of {args.repeats}; error: distance to the truth")
+    for row in rows:
+        print(f"  {row['who']:<16} {row['seconds']:8.3f} s   error {row['error']:.4f}")
+    print(f"  ratio            {rows[0]['seconds'] / rows[1]['seconds']:8.1f}")
+    if args.json:
+        with open(args.json, "w") as file:
+            json.dump(rows, file, indent=2)
+
+
+if __name__ == "__main__":
+    main()
