@@ -27,20 +27,20 @@ def run(cfg: DictConfig) -> float:
     hydra = HydraConfig.get()
     job = make_job(cfg, hydra.runtime.choices)
     sweep = str(Path(hydra.sweep.dir).name) if hydra.mode == RunMode.MULTIRUN else None
-    folder = Path(hydra.runtime.output_dir)
+    folder, started = Path(hydra.runtime.output_dir), time.monotonic()
     try:
         members = job.members()
-        if not job.exact:
+        solved = solve_exactly(members) if job.exact else None
+        if solved is None:
             check_trainable(members[0], job.trainer)
     except UserError as error:
         if sweep is None:
             raise
         Record(job, None, folder, sweep).abort("FAILED", str(error))
         raise FitFailed(str(error)) from error
-    started = time.monotonic()
     record = Record(job, members[0].problem, folder, sweep)
     try:
-        outcome = _fit(job, members, record, sweep is not None)
+        outcome = solved or _train(job, members, record, sweep is not None)
         metrics = record.finish(outcome)
     except (KeyboardInterrupt, SystemExit):
         record.abort("KILLED", "stopped from outside")
@@ -50,22 +50,21 @@ def run(cfg: DictConfig) -> float:
         raise
     if len(outcome.failures) == len(members):
         raise FitFailed(f"The fit failed: {next(iter(outcome.failures.values()))}. {record.where()}")
-    title = _title(job, members, time.monotonic() - started)
+    title = _title(job, members, outcome, time.monotonic() - started)
     print(f"\n{summary(title, members[0].problem, outcome, metrics)}\n\n{record.where()}", file=sys.stdout)
     return metrics.get("val/nll", metrics["train/nll"])
 
 
-def _fit(job: Job, members: list[Member], record: Record, in_sweep: bool) -> Outcome:
-    if job.exact:
-        return solve_exactly(members)
+def _train(job: Job, members: list[Member], record: Record, in_sweep: bool) -> Outcome:
     points = job.tracking.points(in_sweep)
     return train(members, job.trainer, points, job.tracking.trajectory, record.live)
 
 
-def _title(job: Job, members: list[Member], seconds: float) -> str:
+def _title(job: Job, members: list[Member], outcome: Outcome, seconds: float) -> str:
     problem = members[0].problem
     examples, n = problem.examples, len(problem.parts["train"])
-    how = "exact answer" if job.exact else f"{job.choices['optimizer']}, {job.trainer.max_epochs} epochs"
+    epochs = outcome.metrics.get("trainer/epochs")
+    how = "exact answer" if epochs is None else f"{job.choices['optimizer']}, {epochs.nanmean():.0f} epochs"
     copies = "" if len(members) == 1 else f", {len(members)} replicates"
     terms = " + ".join(examples.features[:6]) + (" + ..." if len(examples.features) > 6 else "")
     return (

@@ -142,8 +142,10 @@ def test_no_finite_optimum(noise: Noise) -> None:
 def test_all_counts_zero() -> None:
     D, y, *_ = counts(7)
     for noise in (Poisson(), NegativeBinomial()):
-        with pytest.raises(UserError, match="no finite optimum"):
+        with pytest.raises(UserError, match="no finite optimum: the counts are all zero"):
             solve(noise, T(D), T(0 * y))
+    with pytest.raises(UserError, match="the dispersion grows without bound"):
+        solve(NegativeBinomial(), T(0 * D), T(0 * y))
 
 
 def test_a_group_with_one_count_has_a_finite_optimum() -> None:
@@ -162,6 +164,7 @@ def test_identity_link_starts_where_rates_are_positive() -> None:
     # each half on its own: the rate is c x, c = sum y / sum x
     first, second = y[:20].sum() / x.sum(), y[20:].sum() / x.sum()
     np.testing.assert_allclose(theta, [first, second + 2 * first], rtol=1e-12)
+    np.testing.assert_allclose(solve(Poisson(link="identity"), T(-D), T(y)).theta, -theta, rtol=1e-12)
     with pytest.raises(UserError, match="positive rate"):
         solve(Poisson(link="identity"), T(np.concatenate((x, -x))[:, None]), T(y))
 

@@ -17,6 +17,7 @@ POLISHING = 8  # steps that no longer lower the value, only the gradient
 GRADIENT = 1e-8  # at convergence, relative to the curvature where that is above one
 STEP = 1e-6  # likewise, relative to 1 + |v|: where no optimum is finite the gradient vanishes, the step does not
 REACH = 10.0  # the longest step, times 1 + |v|: exp(eta) forgives no more
+SCALE_REACH = 2.0  # the longest step of a log scale: beyond its optimum the likelihood soon is flat
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,8 @@ def _point(likelihood: Likelihood, v: Array, floor: float) -> Point:
     step = _step(likelihood, v, gradient, hessian)
     longest = REACH * (1 + np.abs(v).max(initial=0.0))
     step = step * min(1.0, longest / max(float(np.abs(step).max(initial=0.0)), 1e-300))
+    if likelihood.joint:
+        step = step * min(1.0, SCALE_REACH / max(abs(float(step[-1])), 1e-300))
     return Point(v, gradient, step, float(np.abs(hessian).max(initial=0.0)))
 
 
@@ -107,6 +110,8 @@ def _backtrack(likelihood: Likelihood, point: Point, floor: float) -> Array | No
     for halvings in range(50):
         t = 0.5**halvings
         new = _trial(likelihood, point, t, floor)
+        if (new == point.v).all():
+            return None
         if likelihood.value(new) <= value + 1e-4 * t * promise:
             return new
     return None

@@ -30,9 +30,9 @@ def rates(problem: Problem, design: Design, joint: bool) -> tuple[Array, float |
     point = newton(Likelihood.of(problem, A, joint), v, np.log(LOWEST))
     z = point.v[: design.rank]
     _check_rates(problem, A, z)
-    checked(point, noise)
     if joint and point.v[-1] > np.log(HIGHEST):
         raise UserError(f"{noise.name} noise has no finite optimum: the {noise.scale_name} grows without bound.")
+    checked(point, noise)
     theta = design.theta(z)
     return theta, float(np.exp(point.v[-1])) if joint else fitted_scale(replace(problem, noise=noise), theta)
 

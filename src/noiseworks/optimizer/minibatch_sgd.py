@@ -12,6 +12,8 @@ class MinibatchSGD(torch.optim.Optimizer):
     """theta <- theta - lr * gradient of the mean loss over the minibatch (D2L 3.1, (3.1.10))."""
 
     def __init__(self, params: Any, lr: float) -> None:
+        if lr < 0:
+            raise ValueError(f"Invalid learning rate: {lr}")
         super().__init__(params, {"lr": lr})
 
     @torch.no_grad()

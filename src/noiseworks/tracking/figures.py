@@ -40,16 +40,18 @@ def draw_all(folder: Path, problem: Problem, outcome: Outcome) -> list[Path]:
 
 
 def _loss(axes: Axes, outcome: Outcome) -> None:
-    for name, colour, width in (("train/loss", GREY, 0.6), ("train/nll", BLUE, 1.8), ("val/nll", ORANGE, 1.8)):
-        points = [(step, values[0].item()) for step, values in outcome.curves.get(name, [])]
+    curves = {
+        name: [(step, values[0].item()) for step, values in outcome.curves.get(name, [])]
+        for name in ("train/loss", "train/nll", "val/nll")
+    }
+    labels = {"train/loss": "train/loss: one minibatch, at the scale of the fit"}
+    for (name, points), colour, width in zip(curves.items(), (GREY, BLUE, ORANGE), (0.6, 1.8, 1.8)):
         if points:
-            axes.plot(*zip(*points), color=colour, linewidth=width, label=name)
-    if "train/nll" in outcome.curves:  # the first steps can be far above the rest
-        end = outcome.curves["train/nll"][-1][1][0].item()
-        start = outcome.curves["train/nll"][0][1][0].item()
-        axes.set_ylim(end - 0.6 * abs(start - end) - 0.3, max(start, end) + 0.6 * abs(start - end) + 0.5)
+            axes.plot(*zip(*points), color=colour, linewidth=width, label=labels.get(name, name))
+    if len(values := sorted(value for points in curves.values() for _, value in points)) > 20:
+        axes.set_ylim(values[0] - 0.05, values[int(0.97 * len(values))])  # the first steps can be far above the rest
     axes.set(xlabel="step", ylabel="negative log-likelihood per example, nats", title="Loss")
-    axes.legend()
+    axes.legend(fontsize="small")
 
 
 def _line(axes: Axes, problem: Problem, noise: Noise, x: Tensor, eta: Tensor, y: Tensor) -> None:
@@ -62,7 +64,7 @@ def _line(axes: Axes, problem: Problem, noise: Noise, x: Tensor, eta: Tensor, y:
 
 def _observed(axes: Axes, problem: Problem, noise: Noise, eta: Tensor, y: Tensor) -> None:
     mean = noise.mean(eta)
-    low, high = min(mean.min().item(), y.min().item()), max(mean.max().item(), y.max().item())
+    low, high = mean.min().item(), mean.max().item()
     axes.scatter(mean, y, s=8, color=BLUE, alpha=0.5, linewidths=0)
     axes.plot([low, high], [low, high], color=ORANGE, linewidth=1.5, label="observed = predicted")
     target = problem.examples.target
