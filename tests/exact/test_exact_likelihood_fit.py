@@ -169,6 +169,18 @@ def test_identity_link_starts_where_rates_are_positive() -> None:
         solve(Poisson(link="identity"), T(np.concatenate((x, -x))[:, None]), T(y))
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_identity_link_from_a_linear_program(seed: int) -> None:
+    """Rows of very different size: no easy start has positive rates. At the optimum D'(1 - y / mu) = 0."""
+    rng = np.random.default_rng(seed)
+    D, theta = rng.normal(size=(12, 3)) * 10.0 ** rng.normal(size=(12, 1)), rng.normal(size=3)
+    D *= np.sign(D @ theta)[:, None]
+    y = rng.poisson(D @ theta) + 1.0
+    mu = D @ solve(Poisson(link="identity"), T(D), T(y)).theta.numpy()
+    assert (mu > 0).all()
+    np.testing.assert_allclose(D.T @ (1 - y / mu), 0, atol=1e-8 * np.abs(D).max())
+
+
 def test_optimum_at_the_edge_is_refused() -> None:
     """y = 0, 0, 9 at x = 0, 1, 2 pulls the rate at 0 below zero."""
     D = T(np.column_stack((np.ones(3), np.arange(3.0))))
