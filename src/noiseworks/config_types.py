@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from typing import Any
 
 from hydra.utils import get_object
@@ -14,19 +15,31 @@ KINDS: dict[str, tuple[type, str]] = {
     "float": (float, "a number"),
     "bool": (bool, "true or false"),
     "str": (str, "text"),
+    "list": (list, "a list like [a,b]"),
     "None": (type(None), "null"),
 }
 
 
 def check_types(node: dict[str, Any], path: str) -> None:
-    """Refuse a value whose type the signature excludes. Only numbers, booleans, text and null are judged."""
+    """Refuse a key that the signature does not have, and a value whose type it excludes.
+
+    Numbers, booleans, text, lists and null are judged. A number where text is wanted becomes text: a column named 2020
+    arrives as a number.
+    """
     parameters = inspect.signature(get_object(node["_target_"])).parameters
-    for key, value in node.items():
+    settings = [key for key in node if not key.startswith("_")]
+    for key in settings:
+        value = node[key]
+        if key not in parameters:
+            known = ", ".join(other for other in settings if other in parameters)
+            raise UserError(f"The key {path}.{key} is unknown; {path} has {known}.")
         if isinstance(value, dict) and "_target_" in value:
             check_types(value, f"{path}.{key}")
-        elif key in parameters and not isinstance(value, (dict, list)):
+        elif not isinstance(value, dict):
             names = _names(parameters[key].annotation)
-            if names and not _fits(value, {KINDS[name][0] for name in names}):
+            if "str" in names and type(value) in (int, float) and not {"int", "float"} & set(names):
+                node[key] = str(value)
+            elif names and not _fits(value, {KINDS[name][0] for name in names}):
                 shown = "null" if value is None else value
                 expected = " or ".join(KINDS[name][1] for name in names)
                 raise UserError(f"{path}.{key}={shown} is not possible; it must be {expected}.")
@@ -34,9 +47,8 @@ def check_types(node: dict[str, Any], path: str) -> None:
 
 def _names(annotation: Any) -> list[str]:
     """The simple types in an annotation such as `int | None`; none if it is of another kind."""
-    text = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", str(annotation))
-    if not isinstance(annotation, (str, type)):
-        text = str(annotation)
+    text = annotation.__name__ if isinstance(annotation, type) else str(annotation)
+    text = re.sub(r"(collections\.abc\.)?Sequence\[\w+\]", "list", text)
     parts = text.replace("Scale", "float | None").replace("typing.", "").split("|")
     return [part.strip() for part in parts if part.strip() in KINDS]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -20,6 +20,12 @@ def explain(error: BaseException, arguments: Sequence[str], conf: Path) -> str |
     if not isinstance(error, (HydraException, OmegaConfBaseException)):
         return None
     text = str(error)
+    if isinstance(error, OverrideParseException):
+        return f"{error.override} cannot be read ({text.splitlines()[0]}); it must be key=value, like seed=1 or a=[b,c]."
+    if match := re.search(r"Ambiguous value for argument '(([^'=]+)=(.*))'", text):
+        return f"{match[1]} is several values; a sweep over them needs -m, a list needs brackets: {match[2]}=[{match[3]}]."
+    if match := re.search(r"Interpolation key '([^']+)' not found", text):
+        return f"{_full_key(text)} refers to {match[1]}, and there is no such key."
     if match := re.search(r"Could not find '([\w/@]+)/([^'/]+)'", text):
         return _unknown_option(match[1], match[2], conf)
     if match := re.search(r"Could not override '([^']+)'", text) or re.search(r"full_key: ([\w.]+)", text):
@@ -28,6 +34,11 @@ def explain(error: BaseException, arguments: Sequence[str], conf: Path) -> str |
         return f"{match[1]} is not set; it has no default. Say {match[1]}=..."
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return ": ".join(lines[:2])
+
+
+def _full_key(text: str) -> str:
+    match = re.search(r"full_key: ([\w.]+)", text)
+    return match[1] if match else "A value"
 
 
 def _unknown_option(group: str, option: str, conf: Path) -> str:
@@ -41,7 +52,7 @@ def _unknown_key(key: str, arguments: Sequence[str], conf: Path) -> str:
     """The keys that exist are those of the configuration composed from the arguments that are all right."""
     keys = list(_keys(_compose(arguments, conf)))
     groups = sorted(p.name for p in conf.iterdir() if p.is_dir())
-    close = _nearest(key, [*keys, *groups], "")
+    close = _nearest(key, keys if "." in key else [*keys, *groups], "")
     if not close and "." in key:
         parent = key.rsplit(".", 1)[0]
         there = [k.removeprefix(parent + ".") for k in keys if k.startswith(parent + ".")]

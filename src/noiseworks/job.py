@@ -94,7 +94,7 @@ def _instantiate(config: dict[str, Any], name: str) -> Any:
             if isinstance(cause, UserError):
                 raise cause from error
             cause = cause.__cause__
-        raise UserError(f"{name}: {str(error).splitlines()[0]}") from error
+        raise UserError(f"{name}: {' '.join(str(error).splitlines()[:2])}.") from error
 
 
 def _check_optimizer(job: Job) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import gc
 import time
 from pathlib import Path
 
@@ -33,12 +33,15 @@ def run(cfg: DictConfig) -> float:
         solved = solve_exactly(members) if job.exact else None
         if solved is None:
             check_trainable(members[0], job.trainer)
+            job.trainer.lightning([])  # refuses a device that there is not
     except UserError as error:
         if sweep is None:
             raise
         Record(job, None, folder, sweep).abort("FAILED", str(error))
         raise FitFailed(str(error)) from error
     record = Record(job, members[0].problem, folder, sweep)
+    gc.freeze()  # what was imported stays
+    gc.enable()
     try:
         outcome = solved or _train(job, members, record, sweep is not None)
         metrics = record.finish(outcome)
@@ -51,7 +54,9 @@ def run(cfg: DictConfig) -> float:
     if len(outcome.failures) == len(members):
         raise FitFailed(f"The fit failed: {next(iter(outcome.failures.values()))}. {record.where()}")
     title = _title(job, members, outcome, time.monotonic() - started)
-    print(f"\n{summary(title, members[0].problem, outcome, metrics)}\n\n{record.where()}", file=sys.stdout)
+    table = summary(title, members[0].problem, outcome, metrics)
+    record.note(table)
+    print(f"\n{table}\n\n{record.where()}")
     return metrics.get("val/nll", metrics["train/nll"])
 
 
@@ -66,7 +71,8 @@ def _title(job: Job, members: list[Member], outcome: Outcome, seconds: float) ->
     epochs = outcome.metrics.get("trainer/epochs")
     how = "exact answer" if epochs is None else f"{job.choices['optimizer']}, {epochs.nanmean():.0f} epochs"
     copies = "" if len(members) == 1 else f", {len(members)} replicates"
-    terms = " + ".join(examples.features[:6]) + (" + ..." if len(examples.features) > 6 else "")
+    names = [column.name for column in examples.columns]
+    terms = " + ".join(names[:6]) + (" + ..." if len(names) > 6 else "")
     return (
         f"{examples.target} ~ {terms or '1'}, {problem.noise.name} noise, {how}{copies}; "
         f"fitted on {n} of {len(examples)} rows in {seconds:.1f} s"

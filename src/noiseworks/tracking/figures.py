@@ -1,4 +1,5 @@
-"""What a person looks at first: the loss curves, the fit, the residuals."""
+"""What a person looks at first: the loss curves, the fit, the residuals. Matplotlib takes tensors element by element,
+hence the arrays."""
 
 from __future__ import annotations
 
@@ -56,8 +57,8 @@ def _loss(axes: Axes, outcome: Outcome) -> None:
 
 def _line(axes: Axes, problem: Problem, noise: Noise, x: Tensor, eta: Tensor, y: Tensor) -> None:
     order = x.argsort()
-    axes.scatter(x, y, s=8, color=GREY, alpha=0.5, linewidths=0, label="observed")
-    axes.plot(x[order], noise.mean(eta)[order], color=ORANGE, linewidth=2, label="E[y | x]")
+    axes.scatter(x.numpy(), y.numpy(), s=8, color=GREY, alpha=0.5, linewidths=0, label="observed")
+    axes.plot(x[order].numpy(), noise.mean(eta)[order].numpy(), color=ORANGE, linewidth=2, label="E[y | x]")
     axes.set(xlabel=problem.examples.features[0], ylabel=problem.examples.target, title="Fit")
     axes.legend()
 
@@ -65,7 +66,7 @@ def _line(axes: Axes, problem: Problem, noise: Noise, x: Tensor, eta: Tensor, y:
 def _observed(axes: Axes, problem: Problem, noise: Noise, eta: Tensor, y: Tensor) -> None:
     mean = noise.mean(eta)
     low, high = mean.min().item(), mean.max().item()
-    axes.scatter(mean, y, s=8, color=BLUE, alpha=0.5, linewidths=0)
+    axes.scatter(mean.numpy(), y.numpy(), s=8, color=BLUE, alpha=0.5, linewidths=0)
     axes.plot([low, high], [low, high], color=ORANGE, linewidth=1.5, label="observed = predicted")
     target = problem.examples.target
     axes.set(xlabel=f"predicted mean of {target}", ylabel=f"observed {target}", title="Fit")
@@ -76,13 +77,13 @@ def _residuals(axes: Axes, noise: Noise, eta: Tensor, y: Tensor) -> None:
     residuals = quantile_residuals(noise, eta, y, torch.Generator().manual_seed(0))
     kind = "randomized quantile residual" if noise.counts else "residual / scale"
     axes.axhline(0, color=ORANGE, linewidth=1.5)
-    axes.scatter(noise.mean(eta), residuals, s=8, color=BLUE, alpha=0.5, linewidths=0)
+    axes.scatter(noise.mean(eta).numpy(), residuals.numpy(), s=8, color=BLUE, alpha=0.5, linewidths=0)
     axes.set(xlabel="predicted mean", ylabel=kind, title="Residuals: a fan or a bend says that the model is wrong")
 
 
 def _save(path: Path, draw: Callable[[Axes], None]) -> Path:
-    figure = Figure(figsize=(6.4, 4.2), dpi=110, layout="constrained")
-    axes = figure.subplots()
+    figure = Figure(figsize=(6.4, 4.2), dpi=110)
+    axes = figure.subplots(gridspec_kw={"left": 0.14, "right": 0.97, "bottom": 0.13, "top": 0.91})
     draw(axes)
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,29 +12,34 @@ from mlflow.types import ColSpec, Schema, TensorSpec
 
 import noiseworks
 from noiseworks.data.examples import Examples
+from noiseworks.tracking import predictor
 from noiseworks.tracking.artifacts import write_json
 
 if TYPE_CHECKING:
     from noiseworks.tracking.run import MlflowRun
 
 
-def log_model(run: MlflowRun, saved: dict[str, Any], examples: Examples, folder: Path) -> None:
-    """MLflow's "models from code": pyfunc_model.py and predictor.json, no pickle."""
-    predictor = write_json(folder / "predictor.json", saved)
+class Flavor:
+    """A model flavor as MLflow's documentation lays it down: the numbers in predictor.json, noiseworks to read them.
+
+    No pickle, and none of the second that `mlflow.pyfunc.save_model` takes to look through all installed packages.
+    """
+
+    @staticmethod
+    def save_model(path: str, mlflow_model: Model, saved: dict[str, Any], signature: ModelSignature) -> None:
+        folder = Path(path)
+        folder.mkdir(parents=True)
+        write_json(folder / "predictor.json", saved)
+        (folder / "requirements.txt").write_text(f"noiseworks=={noiseworks.__version__}\n")
+        mlflow_model.signature = signature
+        mlflow.pyfunc.add_to_model(mlflow_model, loader_module=predictor.__name__, data="predictor.json")
+        mlflow_model.save(str(folder / "MLmodel"))
+
+
+def log_model(run: MlflowRun, saved: dict[str, Any], examples: Examples) -> None:
     mlflow.set_tracking_uri(run.uri)
-    with warnings.catch_warnings():
-        # MLflow would like an input example; the signature is known, and an example would be run at every logging.
-        warnings.filterwarnings("ignore", message=".*input example was not provided")
-        Model.log(
-            artifact_path=None,
-            name="model",
-            flavor=mlflow.pyfunc,
-            run_id=run.id,
-            python_model=str(Path(__file__).with_name("pyfunc_model.py")),
-            artifacts={"predictor": str(predictor)},
-            signature=signature(examples),
-            pip_requirements=[f"noiseworks=={noiseworks.__version__}"],
-        )
+    mlflow.set_experiment(experiment_id=run.experiment)  # MLflow files the model under the current one
+    Model.log(None, Flavor, name="model", run_id=run.id, saved=saved, signature=signature(examples))
 
 
 def signature(examples: Examples) -> ModelSignature:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import fields
+from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from noiseworks import model as models
-from noiseworks import noise as noises
 from noiseworks.data.examples import Column
 from noiseworks.data.scaling import Scaling
 from noiseworks.errors import UserError
@@ -20,14 +21,10 @@ if TYPE_CHECKING:
 
 
 def to_json(problem: Problem, theta: torch.Tensor, scale: float | None) -> dict[str, Any]:
-    """Everything in numbers and names: no pickle."""
-    noise = problem.noise.with_scale(scale)
+    """Everything in numbers and names."""
     return {
-        "noise": {"class": type(noise).__name__, **{f.name: getattr(noise, f.name) for f in fields(noise)}},
-        "model": {
-            "class": type(problem.model).__name__,
-            **{f.name: getattr(problem.model, f.name) for f in fields(problem.model)},
-        },
+        "noise": _settings(problem.noise.with_scale(scale)),
+        "model": _settings(problem.model),
         "columns": [{"name": c.name, "levels": list(c.levels)} for c in problem.examples.columns],
         "offset": problem.examples.offset_name,
         "scaling": {f.name: getattr(problem.scaling, f.name).tolist() for f in fields(problem.scaling)},
@@ -35,18 +32,40 @@ def to_json(problem: Problem, theta: torch.Tensor, scale: float | None) -> dict[
     }
 
 
-def predict(saved: dict[str, Any], table: pd.DataFrame) -> Any:
-    """E[y | x] for each row, in the units of the data."""
-    noise = getattr(noises, saved["noise"]["class"])(**{k: v for k, v in saved["noise"].items() if k != "class"})
-    model = getattr(models, saved["model"]["class"])(**{k: v for k, v in saved["model"].items() if k != "class"})
-    scaling = Scaling(**{k: torch.tensor(v, dtype=torch.float64) for k, v in saved["scaling"].items()})
-    X = _features([Column(c["name"], tuple(c["levels"])) for c in saved["columns"]], table)
-    D = model.design((X - scaling.x_center) / scaling.x_spread)
-    theta = torch.tensor(saved["theta"], dtype=torch.float64)
-    eta = scaling.y_center + scaling.y_spread * model.eta(theta.unsqueeze(0), D.unsqueeze(0)).squeeze(0)
-    if saved["offset"] is not None:
-        eta = eta + torch.tensor(table[saved["offset"]].to_numpy(dtype="float64"))
-    return noise.mean(eta).numpy()
+def _settings(piece: Any) -> dict[str, Any]:
+    """A dataclass as its class and its fields; `_build` is the way back."""
+    kind = type(piece)
+    own = {f.name: getattr(piece, f.name) for f in fields(piece)}
+    return {"class": f"{kind.__module__}:{kind.__qualname__}", **own}
+
+
+def _build(settings: dict[str, Any]) -> Any:
+    module, name = settings["class"].split(":")
+    return getattr(import_module(module), name)(**{key: v for key, v in settings.items() if key != "class"})
+
+
+def _load_pyfunc(path: str) -> Predictor:
+    """What MLflow calls with the path of predictor.json."""
+    return Predictor(json.loads(Path(path).read_text()))
+
+
+class Predictor:
+    def __init__(self, saved: dict[str, Any]) -> None:
+        self.noise, self.model = _build(saved["noise"]), _build(saved["model"])
+        self.scaling = Scaling(**{key: torch.tensor(v, dtype=torch.float64) for key, v in saved["scaling"].items()})
+        self.columns = [Column(c["name"], tuple(c["levels"])) for c in saved["columns"]]
+        self.offset: str | None = saved["offset"]
+        self.theta = torch.tensor(saved["theta"], dtype=torch.float64)
+
+    def predict(self, table: pd.DataFrame, params: Any = None) -> Any:
+        """E[y | x] for each row, in the units of the data."""
+        scaling = self.scaling
+        D = self.model.design((_features(self.columns, table) - scaling.x_center) / scaling.x_spread)
+        eta = self.model.eta(self.theta.unsqueeze(0), D.unsqueeze(0)).squeeze(0)
+        eta = scaling.y_center + scaling.y_spread * eta
+        if self.offset is not None:
+            eta = eta + torch.tensor(table[self.offset].to_numpy(dtype="float64"))
+        return self.noise.mean(eta).numpy()
 
 
 def _features(columns: list[Column], table: pd.DataFrame) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import math
 import platform
 import socket
@@ -30,15 +31,17 @@ class Record:
     def __init__(self, job: Job, problem: Problem | None, folder: Path, sweep: str | None) -> None:
         self.job, self.problem, self.folder, self.sweep = job, problem, folder, sweep
         self.started = time.monotonic()
+        self.shown: dict[str, float] = {}  # the latest value of each curve
         self.run = self._start() if isinstance(job.tracking, Mlflow) else None
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "config.yaml").write_text(OmegaConf.to_yaml(job.config))
 
     def _start(self) -> Any:
-        from noiseworks.tracking.run import MlflowRun
         from noiseworks.tracking.store import experiment_id, open_store
 
         uri = open_store(self.job.tracking.uri)
+        from noiseworks.tracking.run import MlflowRun  # after open_store has set what MLflow reads when imported
+
         choices = self.job.choices
         name = f"{choices['data']}-{choices['noise']}-{choices['optimizer']}"
         experiment = experiment_id(uri, choices.get("experiment") or "default")
@@ -54,6 +57,7 @@ class Record:
         tags |= {"seed": str(self.job.config["seed"]), "device": device_name(self.job.trainer.accelerator)}
         tags |= {f"version.{name}": version for name, version in versions().items()}
         tags |= {"mlflow.source.name": "noiseworks", "mlflow.source.type": "LOCAL", "host": socket.gethostname()}
+        tags["mlflow.user"] = getpass.getuser()
         if self.sweep is not None:
             tags["sweep"] = self.sweep
         commit = git_commit()
@@ -67,6 +71,7 @@ class Record:
                     value = artifacts.mean_over_members(members).item()
                     if math.isfinite(value):
                         self.run.log(name, value, step)
+                        self.shown[name] = value
 
     def finish(self, outcome: Outcome) -> dict[str, float]:
         """Write everything; the run is FAILED if every member failed."""
@@ -88,7 +93,8 @@ class Record:
         figures = draw_all(folder / "figures", problem, outcome) if wants["figures"] else []
         if self.run is not None:
             for name, value in metrics.items():
-                self.run.log(name, value, last)
+                if self.shown.get(name) != value:  # the curves are there already
+                    self.run.log(name, value, last)
             for file in files:
                 self.run.client.log_artifact(self.run.id, str(file))
             for file in figures:
@@ -99,6 +105,11 @@ class Record:
                 self.run.tag({"failure": "; ".join(outcome.failures.values())})
             self.run.finish("FAILED" if failed else "FINISHED")
         return metrics
+
+    def note(self, text: str) -> None:
+        """The table that the command prints is the description of the run."""
+        if self.run is not None:
+            self.run.tag({"mlflow.note.content": f"```\n{text}\n```"})
 
     def abort(self, status: str, reason: str) -> None:
         """The job ended by an exception: FAILED, or KILLED if somebody stopped it."""
@@ -112,7 +123,7 @@ class Record:
         assert self.run is not None
         good = next(k for k in range(len(outcome.theta)) if k not in outcome.failures)
         scale = None if outcome.scale is None else outcome.scale[good].item()
-        log_model(self.run, to_json(problem, outcome.theta[good], scale), problem.examples, self.folder)
+        log_model(self.run, to_json(problem, outcome.theta[good], scale), problem.examples)
 
     def where(self) -> str:
         tracked = "" if self.run is None else f"MLflow run {self.run.id} in {self.run.uri}; "

@@ -25,7 +25,7 @@ class MlflowRun:
         self, uri: str, experiment: str, name: str, params: Mapping[str, Any], tags: Mapping[str, str]
     ) -> None:
         self.client = MlflowClient(uri)
-        self.uri = uri
+        self.uri, self.experiment = uri, experiment
         self.id: str = self.client.create_run(experiment, run_name=name, tags=_short_tags(tags)).info.run_id
         for chunk in _chunks([Param(key, str(value)[:LONGEST_PARAM]) for key, value in params.items()], PARAMS):
             self.client.log_batch(self.id, params=chunk)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import socket
 import sqlite3
 import tempfile
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from filelock import FileLock
 
@@ -22,10 +24,12 @@ def local_database(uri: str) -> Path | None:
 
 
 def quieten() -> None:
-    """MLflow tells of every table it makes and shows a bar for every file; people did not ask for that."""
+    """MLflow logs every table it makes, shows a bar for every file, and reports its use to its makers: people did not
+    ask for that. What the environment already says about the last two stays."""
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 
 def open_store(uri: str | None) -> str:
@@ -39,7 +43,9 @@ def open_store(uri: str | None) -> str:
     database = local_database(uri)
     if uri.startswith("sqlite:") and database is None:
         raise UserError(f"tracking.uri={uri} is no SQLite address; it must look like sqlite:///mlflow.db.")
-    if database is not None and not _is_ready(database):
+    if database is None:
+        _check_server(uri)
+    elif not _is_ready(database):
         database.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{database}.lock"):
             if not _is_ready(database):
@@ -47,15 +53,30 @@ def open_store(uri: str | None) -> str:
     return uri
 
 
+def _check_server(uri: str) -> None:
+    """MLflow would try for minutes to reach a server that is not there."""
+    address = urlsplit(uri)
+    if address.scheme not in ("http", "https"):
+        return
+    try:
+        port = address.port or {"http": 80, "https": 443}[address.scheme]
+        socket.create_connection((address.hostname or "", port), timeout=5).close()
+    except (OSError, ValueError) as error:
+        raise UserError(f"tracking.uri={uri}: no MLflow server answers there ({error}).") from error
+
+
 def _is_ready(database: Path) -> bool:
+    """Whether it is there with MLflow's tables in it. A file with other tables is somebody's, and is left alone."""
     if not database.exists():
         return False
     try:
         with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
-            tables = connection.execute("select count(*) from sqlite_master where name = 'alembic_version'")
-            return bool(tables.fetchone()[0])
+            tables = {name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")}
     except sqlite3.DatabaseError as error:
         raise UserError(f"tracking.uri: {database} is no SQLite database ({error}).") from error
+    if tables and "alembic_version" not in tables:
+        raise UserError(f"tracking.uri: {database} holds other tables ({min(tables)}) than MLflow's; name another file.")
+    return bool(tables)
 
 
 def _create(database: Path) -> None:
@@ -73,13 +94,17 @@ def experiment_id(uri: str, name: str) -> str:
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
-    client = MlflowClient(uri)
     database = local_database(uri)
     location = None if database is None else (database.parent / "mlartifacts" / name).as_uri()
-    found = client.get_experiment_by_name(name)
+    try:
+        client = MlflowClient(uri)
+        found = client.get_experiment_by_name(name)
+    except MlflowException as error:  # an address it does not take, or a database of another version
+        raise UserError(f"tracking.uri={uri}: {' '.join(str(error).splitlines()[:2])}") from error
     if found is None:
         try:
-            return str(client.create_experiment(name, artifact_location=location))
+            kind = {"mlflow.experimentKind": "custom_model_development"}  # the UI then opens on training runs
+            return str(client.create_experiment(name, artifact_location=location, tags=kind))
         except MlflowException:  # another process was faster
             found = client.get_experiment_by_name(name)
             if found is None:

@@ -15,12 +15,13 @@ from noiseworks.model import Model
 from noiseworks.noise import Noise
 from noiseworks.noise.scale import weighted_mean
 from noiseworks.optimizer import Schedule
-from noiseworks.optimizer.exact import cheap, solve_problem
+from noiseworks.optimizer.exact import NEXT_TO_NOTHING, seconds, solve_problem
 from noiseworks.optimizer.members import MakeOptimizer
 from noiseworks.problem import Part, Problem
 from noiseworks.streams import generator
 
 CHUNK = 2**22  # elements of eta that an evaluation holds at a time
+HUGE = 1e100  # predictions of a member that diverges are held at it, so that their squares and its scale are numbers
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,8 @@ class Ensemble:
         return Rows(part.D, y, offset, None if part.weights is None else part.weights.to(self.dtype))
 
     def initial(self, members: Sequence[Member]) -> Tensor:
-        rows = [self.model.initial(self.num_features, generator(m.seed, "init", m.replicate)) for m in members]
+        d = self.num_features
+        rows = [m.problem.model.initial(d, generator(m.seed, "init", m.replicate)) for m in members]
         return torch.stack(rows).to(self.device, self.dtype)
 
     def in_fit_units(self, scale: Tensor, members: Tensor) -> Tensor:
@@ -124,7 +126,8 @@ class Ensemble:
         if self.given_scale is not None and not self.noise.separable:
             scale: Tensor | None = self.given_scale[members]
         else:
-            scale = self.noise.fit_scale(eta, part.y[which], weights)
+            held = eta.nan_to_num().clamp(-HUGE, HUGE)
+            scale = self.noise.fit_scale(held, part.y[which], weights)
         noise = self.noise.with_scale(None if scale is None else scale.unsqueeze(1))
         metrics = {}
         for name in names:
@@ -160,7 +163,7 @@ class Ensemble:
 
     def _exact(self, members: Sequence[Member]) -> Tensor | None:
         """The exact answers (K, number of terms) in units of the data, if they cost next to nothing."""
-        if not all(cheap(problem) for problem in self.problems):
+        if not self.model.linear or sum(map(seconds, self.problems)) > NEXT_TO_NOTHING:
             return None
         answers: dict[tuple[int, Noise], Tensor] = {}
         for m in members:

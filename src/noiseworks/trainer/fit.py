@@ -67,6 +67,8 @@ def train(
         outcome.failures[k] = reason
         for values in outcome.metrics.values():
             values[k] = math.nan
+        if outcome.scale is not None:
+            outcome.scale[k] = math.nan
     outcome.curves = monitor.curves
     outcome.path = torch.cat(monitor.path) if keep_path else None
     return outcome

@@ -34,7 +34,8 @@ class LinearRegression(pl.LightningModule):
         device, dtype = ensemble.device, ensemble.dtype
         K = len(members)
         self.active = torch.arange(K, device=device)  # positions, in the ensemble, of the members still trained
-        self.lr = torch.tensor([[m.lr] for m in members], device=device, dtype=dtype)
+        lrs = {id(m.make_optimizer): m.lr for m in members}
+        self.lr = torch.tensor([[lrs[id(m.make_optimizer)]] for m in members], device=device, dtype=dtype)
         self.average = torch.zeros(self.theta.shape, device=device, dtype=torch.float64)
         self.averaged = torch.zeros(K, 1, device=device)  # how many iterates are in the average
         self.alive = torch.ones(K, dtype=torch.bool, device=device)
@@ -117,18 +118,19 @@ class LinearRegression(pl.LightningModule):
         states = torch.cat([start.unsqueeze(0), path])  # (S + 1, K, P)
         last = states.gather(0, good.view(1, -1, 1).expand(1, -1, path.shape[-1]))[0]
         self.theta.data = torch.where(self.alive.unsqueeze(1), last, start)
+        walked = torch.arange(len(steps), device=good.device).unsqueeze(1) < torch.where(self.alive, good, 0)  # (S, K)
         self.alive = self.alive & ~fails
-        self._add_to_average(path, steps)
+        self._add_to_average(path, steps, walked)
         self.losses.append(losses)
         if self.keep_path:
             self.path.append(path)
         self.steps_done += len(steps)
 
-    def _add_to_average(self, path: Tensor, steps: Tensor) -> None:
+    def _add_to_average(self, path: Tensor, steps: Tensor, walked: Tensor) -> None:
         if any(s.averaging for s in self.schedules):
             starts = [s.averaging_start * self.total_steps if s.averaging else self.total_steps for s in self.schedules]
-            counted = (steps.unsqueeze(1) >= torch.tensor(starts)).to(path)  # (S, K)
-            self.average += (path.double() * counted.unsqueeze(2)).sum(0)
+            counted = (steps.unsqueeze(1) >= torch.tensor(starts)).to(path.device) & walked  # (S, K)
+            self.average += torch.where(counted.unsqueeze(2), path.double(), 0.0).sum(0)
             self.averaged += counted.sum(0).unsqueeze(1)
 
     def answer(self) -> Tensor:
