@@ -51,11 +51,10 @@ def main() -> None:
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ[FULL_ERROR_WANTED] = str(int(wants_traceback))
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come through to here
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in (signal.SIGINT, signal.SIGTERM):  # of a KeyboardInterrupt Lightning would make exit status 1
+        signal.signal(number, _terminate)
     try:
         hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="config")(task)()
-    except KeyboardInterrupt:
-        sys.exit(130)
     except Exception as error:
         message = _explained(error)
         if wants_traceback or message is None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,17 +33,10 @@ CONSTANT = Constant(averaging=False, averaging_start=0.5)
 COSINE = Cosine(averaging=False, averaging_start=0.5)
 AVERAGED = InverseSqrt(averaging=True, averaging_start=0.4, decay_steps=10.0)
 LINEAR = Linear(intercept=True, init_scale=0.0)
-LBFGS = partial(
-    torch.optim.LBFGS, lr=1.0, tolerance_grad=1e-12, tolerance_change=1e-14, line_search_fn="strong_wolfe"
-)
+LBFGS = partial(torch.optim.LBFGS, lr=1.0, tolerance_grad=1e-12, tolerance_change=1e-14, line_search_fn="strong_wolfe")
 
 
-def truth(noise: Noise) -> Noise:
-    """The noise with a scale to draw from."""
-    return noise.with_scale(0.5)
-
-
-def synthetic(noise: Noise, **changes: Any) -> Synthetic:
+def synthetic(assumed: Noise, **changes: Any) -> Synthetic:
     """Small; the intercept keeps the rates of Poisson's identity link far from zero."""
     values: dict[str, Any] = {
         "seed": 0,
@@ -59,9 +51,9 @@ def synthetic(noise: Noise, **changes: Any) -> Synthetic:
         "correlation": 0.3,
         "rank": None,
         "true_weights": None,
-        "true_intercept": 6.0 if getattr(noise, "link", None) == "identity" else 1.5,
+        "true_intercept": 6.0 if getattr(assumed, "link", None) == "identity" else 1.5,
         "signal": 0.7,
-        "noise": truth(noise),
+        "noise": assumed.with_scale(0.5),
     }
     return Synthetic(**(values | changes))
 
@@ -97,9 +89,10 @@ def table(
 
 
 def problem(
-    noise: Noise, model: Model = LINEAR, val_fraction: float = 0.2, replicate: int = 0, **changes: Any
+    assumed: Noise, model: Model = LINEAR, val_fraction: float = 0.2, replicate: int = 0, **changes: Any
 ) -> Problem:
-    return make_problem(synthetic(noise, **changes), noise, model, val_fraction, replicate)
+    """`noise` among the changes is the truth, which else follows the assumption."""
+    return make_problem(synthetic(assumed, **changes), assumed, model, val_fraction, replicate)
 
 
 def with_extras(noise: Noise, seed: int, model: Model = LINEAR, **changes: Any) -> Problem:
@@ -178,11 +171,3 @@ def rows_of(of: Problem) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         torch.zeros_like(y) if offset is None else offset,
         torch.ones_like(y) if train.weights is None else train.weights,
     )
-
-
-def without(outcome: Outcome, members: Sequence[int]) -> list[int]:
-    return [k for k in range(len(outcome.theta)) if k not in members]
-
-
-def changed(data: Data, **changes: Any) -> Data:
-    return replace(data, **changes)

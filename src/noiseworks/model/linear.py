@@ -83,7 +83,10 @@ class Quadratic(Model):
         return with_ones(columns) if self.intercept else columns
 
     def coefficients(self, theta: Tensor, scaling: Scaling) -> Tensor:
-        """With (1, z) = A (1, x) the form (1, z)'Q(1, z) is (1, x)'(A'QA)(1, x): read the new coefficients off A'QA."""
+        """With (1, z) = A (1, x) the form (1, z)'Q(1, z) is (1, x)'(A'QA)(1, x): read the new coefficients off A'QA.
+
+        Q is lower triangular, and so is A'QA but for its first row.
+        """
         d = scaling.x_center.shape[-1]
         i, j = (torch.tensor(index, device=theta.device) for index in _pairs(d))
         Q = theta.new_zeros(*theta.shape[:-1], d + 1, d + 1)
@@ -95,7 +98,6 @@ class Quadratic(Model):
         A[..., 1:, 0] = -scaling.x_center / scaling.x_spread
         Q = scaling.y_spread[..., None, None] * (A.mT @ Q.to(A.dtype) @ A)
         linear, products = Q[..., 1:, 0] + Q[..., 0, 1:], Q[..., i + 1, j + 1]
-        products = products + torch.where(i != j, Q[..., j + 1, i + 1], 0.0)
         if not self.intercept:
             return torch.cat([linear, products], -1)
         return torch.cat([linear, products, (scaling.y_center + Q[..., 0, 0]).unsqueeze(-1)], -1)

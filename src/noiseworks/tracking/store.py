@@ -28,6 +28,7 @@ def quieten() -> None:
     ask for that. What the environment already says about the last two stays."""
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # where MLflow is not imported yet
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
@@ -75,7 +76,7 @@ def _is_ready(database: Path) -> bool:
     except sqlite3.DatabaseError as error:
         raise UserError(f"tracking.uri: {database} is no SQLite database ({error}).") from error
     if tables and "alembic_version" not in tables:
-        raise UserError(f"tracking.uri: {database} holds other tables ({min(tables)}) than MLflow's; name another file.")
+        raise UserError(f"tracking.uri: {database} holds other tables ({min(tables)}), not those of MLflow.")
     return bool(tables)
 
 

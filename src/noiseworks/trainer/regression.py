@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -121,9 +122,9 @@ class LinearRegression(pl.LightningModule):
         walked = torch.arange(len(steps), device=good.device).unsqueeze(1) < torch.where(self.alive, good, 0)  # (S, K)
         self.alive = self.alive & ~fails
         self._add_to_average(path, steps, walked)
-        self.losses.append(losses)
+        self.losses.append(losses.where(walked, math.nan))
         if self.keep_path:
-            self.path.append(path)
+            self.path.append(path.where(walked.unsqueeze(2), math.nan))
         self.steps_done += len(steps)
 
     def _add_to_average(self, path: Tensor, steps: Tensor, walked: Tensor) -> None:
