@@ -21,13 +21,13 @@ def explain(error: BaseException, arguments: Sequence[str], conf: Path) -> str |
         return None
     text = str(error)
     if isinstance(error, OverrideParseException):
-        return f"{error.override} cannot be read ({text.splitlines()[0]}); it must be key=value, like seed=1 or a=[b,c]."
+        return f"{error.override} cannot be read ({text.splitlines()[0]}); say key=value, like seed=1 or a=[b,c]."
     if match := re.search(r"Ambiguous value for argument '(([^'=]+)=(.*))'", text):
-        return f"{match[1]} is several values; a sweep over them needs -m, a list needs brackets: {match[2]}=[{match[3]}]."
+        return f"{match[1]} is several values; a sweep needs -m, a list needs brackets: {match[2]}=[{match[3]}]."
     if match := re.search(r"Interpolation key '([^']+)' not found", text):
         return f"{_full_key(text)} refers to {match[1]}, and there is no such key."
     if match := re.search(r"Could not find '([\w/@]+)/([^'/]+)'", text):
-        return _unknown_option(match[1], match[2], conf)
+        return _unknown_option(match[1], match[2], re.findall(r"^\t([\w.-]+)$", text, re.MULTILINE))
     if match := re.search(r"Could not override '([^']+)'", text) or re.search(r"full_key: ([\w.]+)", text):
         return _unknown_key(match[1].split("@")[0], arguments, conf)
     if match := re.search(r"Missing mandatory value: ([\w.]+)", text):
@@ -41,8 +41,8 @@ def _full_key(text: str) -> str:
     return match[1] if match else "A value"
 
 
-def _unknown_option(group: str, option: str, conf: Path) -> str:
-    options = sorted(p.stem for p in (conf / group).glob("*.yaml") if not p.stem.startswith("_"))
+def _unknown_option(group: str, option: str, options: Sequence[str]) -> str:
+    """`options` are those that Hydra lists, a --config-dir included."""
     if not options:
         return f"{group}={option}: there is no group {group}."
     return f"{group}={option} is unknown{_nearest(option, options, f'{group}=')}; it can be {', '.join(options)}."

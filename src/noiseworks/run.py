@@ -24,33 +24,16 @@ def run(cfg: DictConfig) -> float:
 
     Mistakes are found before the MLflow run is started, so that none is left half made.
     """
-    hydra = HydraConfig.get()
+    hydra, started = HydraConfig.get(), time.monotonic()
     job = make_job(cfg, hydra.runtime.choices)
     sweep = str(Path(hydra.sweep.dir).name) if hydra.mode == RunMode.MULTIRUN else None
-    folder, started = Path(hydra.runtime.output_dir), time.monotonic()
-    try:
-        members = job.members()
-        solved = solve_exactly(members) if job.exact else None
-        if solved is None:
-            check_trainable(members[0], job.trainer)
-            job.trainer.lightning([])  # refuses a device that there is not
-    except UserError as error:
-        if sweep is None:
-            raise
-        Record(job, None, folder, sweep).abort("FAILED", str(error))
-        raise FitFailed(str(error)) from error
-    record = Record(job, members[0].problem, folder, sweep)
-    gc.freeze()  # what was imported stays
-    gc.enable()
-    try:
+    folder = Path(hydra.runtime.output_dir)
+    members, solved = _prepare(job, folder, sweep)
+    with Record(job, members[0].problem, folder, sweep) as record:
+        gc.freeze()  # what was imported stays
+        gc.enable()
         outcome = solved or _train(job, members, record, sweep is not None)
         metrics = record.finish(outcome)
-    except (KeyboardInterrupt, SystemExit):
-        record.abort("KILLED", "stopped from outside")
-        raise
-    except Exception as error:
-        record.abort("FAILED", str(error))
-        raise
     if len(outcome.failures) == len(members):
         raise FitFailed(f"The fit failed: {next(iter(outcome.failures.values()))}. {record.where()}")
     title = _title(job, members, outcome, time.monotonic() - started)
@@ -58,6 +41,23 @@ def run(cfg: DictConfig) -> float:
     record.note(table)
     print(f"\n{table}\n\n{record.where()}")
     return metrics.get("val/nll", metrics["train/nll"])
+
+
+def _prepare(job: Job, folder: Path, sweep: str | None) -> tuple[list[Member], Outcome | None]:
+    """Members to train, and their exact answers if these are what is asked for. In a sweep a mistake that only the
+    data reveal is a FAILED run, and the sweep goes on."""
+    try:
+        members = job.members()
+        if job.exact:
+            return members, solve_exactly(members)
+        check_trainable(members[0], job.trainer)
+        job.trainer.lightning([])  # refuses a device that there is not
+        return members, None
+    except UserError as error:
+        if sweep is None:
+            raise
+        with Record(job, None, folder, sweep):
+            raise FitFailed(str(error)) from error
 
 
 def _train(job: Job, members: list[Member], record: Record, in_sweep: bool) -> Outcome:
@@ -68,8 +68,10 @@ def _train(job: Job, members: list[Member], record: Record, in_sweep: bool) -> O
 def _title(job: Job, members: list[Member], outcome: Outcome, seconds: float) -> str:
     problem = members[0].problem
     examples, n = problem.examples, len(problem.parts["train"])
-    epochs = outcome.metrics.get("trainer/epochs")
-    how = "exact answer" if epochs is None else f"{job.choices['optimizer']}, {epochs.nanmean():.0f} epochs"
+    how = "exact answer"
+    if "trainer/epochs" in outcome.metrics:
+        epochs = round(outcome.metrics["trainer/epochs"].nanmean().item())
+        how = f"{job.choices['optimizer']}, {epochs} epoch{'s' * (epochs != 1)}"
     copies = "" if len(members) == 1 else f", {len(members)} replicates"
     names = [column.name for column in examples.columns]
     terms = " + ".join(names[:6]) + (" + ..." if len(names) > 6 else "")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 class Model(ABC):
     """eta' = f(z; theta) for standardized features z; theta (..., P) holds all parameters of a member in one row."""
 
+    name: ClassVar[str]
     linear: ClassVar[bool] = True  # eta' = D theta for a design D
     intercept: bool
     init_scale: float

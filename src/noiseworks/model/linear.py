@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
@@ -33,6 +33,8 @@ def affine_coefficients(weights: Tensor, intercept: Tensor | None, scaling: Scal
 class Linear(Model):
     """eta' = w'z + b (D2L 3.1, (3.1.3))."""
 
+    name: ClassVar[str] = "linear"
+
     def terms(self, features: Sequence[str]) -> list[str]:
         return [*features, "intercept"] if self.intercept else list(features)
 
@@ -51,6 +53,8 @@ class Linear(Model):
 class Constant(Model):
     """eta' = b: the location of y, whatever the features (D2L 3.1, ex. 1)."""
 
+    name: ClassVar[str] = "constant"
+
     def terms(self, features: Sequence[str]) -> list[str]:
         return ["intercept"]
 
@@ -67,6 +71,8 @@ class Constant(Model):
 @dataclass(frozen=True, kw_only=True)
 class Quadratic(Model):
     """eta' = b + sum_i w_i z_i + sum_{j <= i} w_ij z_i z_j (D2L 3.1, ex. 3), (d + 1)(d + 2) / 2 parameters."""
+
+    name: ClassVar[str] = "quadratic"
 
     def terms(self, features: Sequence[str]) -> list[str]:
         pairs = [

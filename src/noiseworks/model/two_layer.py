@@ -30,6 +30,7 @@ class TwoLayer(Model):
     Without an activation the two maps are one affine map, whose coefficients are reported.
     """
 
+    name: ClassVar[str] = "two_layer"
     linear: ClassVar[bool] = False
     width: int
     activation: str | None

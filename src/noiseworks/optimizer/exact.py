@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from noiseworks.errors import UserError
 from noiseworks.exact import Answer, solve
 from noiseworks.noise import Gaussian, Noise
 from noiseworks.problem import Problem
-
-NEXT_TO_NOTHING = 1.0  # seconds, for all members together
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,7 @@ def solve_problem(problem: Problem, noise: Noise) -> Answer:
     if not problem.model.linear:
         raise UserError(
             f"optimizer=exact solves models that are linear in their parameters (linear, constant, quadratic); "
-            f"model={type(problem.model).__name__} is not: train it."
+            f"model={problem.model.name} is not: train it."
         )
     if noise.scale_value is not None and noise.location_scale:
         noise = noise.with_scale(float(noise.scale_value) / problem.scaling.y_spread.item())
@@ -31,7 +30,14 @@ def solve_problem(problem: Problem, noise: Noise) -> Answer:
     return solve(noise, train.D, y, offset, train.weights)
 
 
-def seconds(problem: Problem) -> float:
-    """About what the exact answer costs: measured at 100,000 x 5 and larger, and a millisecond for the small ones."""
-    n, p = problem.parts["train"].D.shape
-    return 1e-3 + (n * p * p * 2e-9 if isinstance(problem.noise, Gaussian) else n * p * max(p, 5) * 6e-7)
+def cheap(problems: Sequence[Problem]) -> bool:
+    """Whether the exact answers cost next to nothing beside training: a fifth of a second, and 2 ms for each of many.
+
+    Costs measured at 100,000 x 5 and larger, and a millisecond for the small ones.
+    """
+
+    def seconds(problem: Problem) -> float:
+        n, p = problem.parts["train"].D.shape
+        return 1e-3 + (n * p * p * 2e-9 if isinstance(problem.noise, Gaussian) else n * p * max(p, 5) * 6e-7)
+
+    return sum(map(seconds, problems)) < 0.2 + 2e-3 * len(problems)

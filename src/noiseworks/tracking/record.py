@@ -9,7 +9,7 @@ import socket
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from omegaconf import OmegaConf
@@ -111,11 +111,16 @@ class Record:
         if self.run is not None:
             self.run.tag({"mlflow.note.content": f"```\n{text}\n```"})
 
-    def abort(self, status: str, reason: str) -> None:
-        """The job ended by an exception: FAILED, or KILLED if somebody stopped it."""
-        if self.run is not None:
-            self.run.tag({"failure": reason})
-            self.run.finish(status)
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        """A job that ends by an exception is FAILED, or KILLED if somebody stopped it."""
+        if error is None or self.run is None:
+            return
+        stopped = not isinstance(error, Exception)
+        self.run.tag({"failure": "stopped from outside" if stopped else str(error)})
+        self.run.finish("KILLED" if stopped else "FAILED")
 
     def _log_model(self, problem: Problem, outcome: Outcome) -> None:
         from noiseworks.tracking.model import log_model

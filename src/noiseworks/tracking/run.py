@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -26,9 +29,10 @@ class MlflowRun:
     ) -> None:
         self.client = MlflowClient(uri)
         self.uri, self.experiment = uri, experiment
-        self.id: str = self.client.create_run(experiment, run_name=name, tags=_short_tags(tags)).info.run_id
-        for chunk in _chunks([Param(key, str(value)[:LONGEST_PARAM]) for key, value in params.items()], PARAMS):
-            self.client.log_batch(self.id, params=chunk)
+        with undisturbed():
+            self.id: str = self.client.create_run(experiment, run_name=name, tags=_short_tags(tags)).info.run_id
+            for chunk in _chunks([Param(key, str(value)[:LONGEST_PARAM]) for key, value in params.items()], PARAMS):
+                self.client.log_batch(self.id, params=chunk)
         self.buffer: list[Metric] = []
         self.flushed = time.monotonic()
 
@@ -50,16 +54,39 @@ class MlflowRun:
             self.flush()
 
     def flush(self) -> None:
-        for chunk in _chunks(self.buffer, METRICS):
-            self.client.log_batch(self.id, metrics=chunk)
-        self.buffer, self.flushed = [], time.monotonic()
+        with undisturbed():
+            for chunk in _chunks(self.buffer, METRICS):
+                self.client.log_batch(self.id, metrics=chunk)
+            self.buffer, self.flushed = [], time.monotonic()
 
     def tag(self, tags: Mapping[str, str]) -> None:
-        self.client.log_batch(self.id, tags=[RunTag(key, value) for key, value in _short_tags(tags).items()])
+        with undisturbed():
+            self.client.log_batch(self.id, tags=[RunTag(key, value) for key, value in _short_tags(tags).items()])
 
     def finish(self, status: str) -> None:
         self.flush()
-        self.client.set_terminated(self.id, status)
+        with undisturbed():
+            self.client.set_terminated(self.id, status)
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """A signal waits until a write is done: an exception in the middle of one leaves SQLite locked."""
+    if threading.current_thread() is not threading.main_thread():  # signals go to the main thread
+        yield
+        return
+    came: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, _: came.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if came:
+        signal.raise_signal(came[0])
 
 
 def git_commit() -> str | None:

@@ -15,7 +15,7 @@ from noiseworks.model import Model
 from noiseworks.noise import Noise
 from noiseworks.noise.scale import weighted_mean
 from noiseworks.optimizer import Schedule
-from noiseworks.optimizer.exact import NEXT_TO_NOTHING, seconds, solve_problem
+from noiseworks.optimizer.exact import cheap, solve_problem
 from noiseworks.optimizer.members import MakeOptimizer
 from noiseworks.problem import Part, Problem
 from noiseworks.streams import generator
@@ -163,7 +163,7 @@ class Ensemble:
 
     def _exact(self, members: Sequence[Member]) -> Tensor | None:
         """The exact answers (K, number of terms) in units of the data, if they cost next to nothing."""
-        if not self.model.linear or sum(map(seconds, self.problems)) > NEXT_TO_NOTHING:
+        if not self.model.linear or not cheap(self.problems):
             return None
         answers: dict[tuple[int, Noise], Tensor] = {}
         for m in members:
@@ -184,8 +184,10 @@ class Ensemble:
 
     def _stack(self, parts: Sequence[Part]) -> StackedPart:
         def stack(values: list[Tensor | None], dtype: torch.dtype) -> Tensor | None:
-            present = [v for v in values if v is not None]
-            return torch.stack(present).to(self.device, dtype) if present else None
+            present = [v.to(self.device, dtype) for v in values if v is not None]
+            if len(present) == 1:
+                return present[0].unsqueeze(0)  # a large table is not copied once more
+            return torch.stack(present) if present else None
 
         D, y = stack([p.D for p in parts], self.dtype), stack([p.y for p in parts], torch.float64)
         assert D is not None

@@ -57,7 +57,7 @@ class Settings:
                 enable_model_summary=False,
                 num_sanity_val_steps=0,
             )
-        except (MisconfigurationException, ModuleNotFoundError) as error:
+        except (MisconfigurationException, ModuleNotFoundError, TypeError, ValueError) as error:
             reason = str(error).strip().splitlines()[0]
             raise UserError(
                 f"trainer.accelerator={self.accelerator} with trainer.devices={self.devices} is not to be had here "

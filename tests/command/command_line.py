@@ -1,0 +1,116 @@
+"""Starting the command, and reading back what it left."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+QUIET = "trainer.progress_bar=false"
+MUTE = [QUIET, "tracking=none"]
+
+
+@dataclass(frozen=True)
+class Result:
+    status: int
+    out: str
+    err: str
+
+    def succeeded(self) -> Result:
+        assert self.status == 0, self.err
+        return self
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """That of the tests, without what would lead the command elsewhere."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_T", "HYDRA_", "PYTEST_"))}
+    return kept | {"MLFLOW_DISABLE_TELEMETRY": "true", **changes}
+
+
+def start(folder: Path, *arguments: str, **changes: str) -> subprocess.Popen[str]:
+    """The real command in a process of its own."""
+    command = [sys.executable, "-m", "noiseworks", *arguments]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(
+        command, cwd=folder, env=environment(**changes), stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> Result:
+    out, err = process.communicate(timeout=120)
+    return Result(process.returncode, out, err)
+
+
+def noiseworks(folder: Path, *arguments: str, **changes: str) -> Result:
+    return finish(start(folder, *arguments, **changes))
+
+
+class Server:
+    """The same command, fast: see command_server.py."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("command_server.py"))],
+            env=environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._answer() == "ready"
+
+    def __call__(self, folder: Path, *arguments: str, **changes: str) -> Result:
+        return self.together(folder, [arguments], **changes)[0]
+
+    def together(self, folder: Path, commands: Sequence[Sequence[str]], **changes: str) -> list[Result]:
+        """Several at the same time."""
+        with tempfile.TemporaryDirectory() as logs:
+            common = {"folder": str(folder), "environment": changes}
+            requests = [
+                {"arguments": arguments, "stdout": f"{logs}/{i}.out", "stderr": f"{logs}/{i}.err", **common}
+                for i, arguments in enumerate(commands)
+            ]
+            assert self.process.stdin is not None
+            self.process.stdin.write(json.dumps(requests) + "\n")
+            self.process.stdin.flush()
+            return [
+                Result(status, Path(request["stdout"]).read_text(), Path(request["stderr"]).read_text())
+                for status, request in zip(json.loads(self._answer()), requests)
+            ]
+
+    def close(self) -> None:
+        self.process.communicate(timeout=30)
+
+    def _answer(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().strip()
+
+
+def output_folder(folder: Path) -> Path:
+    """Where the one run of `folder` put its files."""
+    (found,) = folder.glob("outputs/*/*")
+    return found
+
+
+def read(folder: Path, name: str) -> Any:
+    return json.loads((output_folder(folder) / name).read_text())
+
+
+def client(folder: Path) -> MlflowClient:
+    return MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
+
+
+def runs(folder: Path) -> list[Run]:
+    """All runs in the folder's mlflow.db, the latest first; none if there is no such file."""
+    if not (folder / "mlflow.db").exists():
+        return []
+    found = client(folder)
+    return list(found.search_runs([experiment.experiment_id for experiment in found.search_experiments()]))
