@@ -7,14 +7,16 @@ python scripts/bench_epoch.py --rows 1000000 --features 20 --batch-size 256 --re
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import logging
-import resource
+import re
 import statistics
 import time
 import warnings
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
@@ -71,10 +73,40 @@ def noiseworks(member: Member, settings: Settings) -> Tensor:
     return outcome.coefficients[0]
 
 
-def measure(work: Callable[[], Tensor]) -> tuple[float, Tensor]:
+def measure(work: Callable[[], Tensor]) -> tuple[float, float, Tensor]:
+    """Seconds, the highest memory in use meanwhile in MB (of the process, data included; Linux), and the answer."""
+    gc.collect()
+    Path("/proc/self/clear_refs").write_text("5")  # the high-water mark starts again from here
     started = time.perf_counter()
     answer = work()
-    return time.perf_counter() - started, answer
+    taken = time.perf_counter() - started
+    peak = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
+    return taken, int(peak[1]) / 1024 if peak else float("nan"), answer
+
+
+def problem_of(rows: int, features: int, batch_size: int) -> tuple[Member, Tensor]:
+    """Normal features, unit noise; the member to train, and the true weights and intercept."""
+    data = Synthetic(
+        seed=0,
+        batch_size=batch_size,
+        order="shuffle",
+        val_fraction=0.0,
+        test_fraction=0.0,
+        standardize=False,
+        allow_fractions=False,
+        num_examples=rows,
+        num_features=features,
+        correlation=0.0,
+        rank=None,
+        true_weights=None,
+        true_intercept=1.0,
+        signal=1.0,
+        noise=Gaussian(),
+    )
+    problem = make_problem(data, Gaussian(), Linear(intercept=True, init_scale=0.0), 0.0, 0)
+    schedule = Constant(averaging=False, averaging_start=0.5)
+    member = Member(problem, Gaussian(), partial(MinibatchSGD, lr=LR), schedule, seed=0, replicate=0)
+    return member, torch.cat([data.w_true, torch.tensor([data.true_intercept], dtype=torch.float64)])
 
 
 def main() -> None:
@@ -88,26 +120,7 @@ def main() -> None:
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")
 
-    data = Synthetic(
-        seed=0,
-        batch_size=args.batch_size,
-        order="shuffle",
-        val_fraction=0.0,
-        test_fraction=0.0,
-        standardize=False,
-        allow_fractions=False,
-        num_examples=args.rows,
-        num_features=args.features,
-        correlation=0.0,
-        rank=None,
-        true_weights=None,
-        true_intercept=1.0,
-        signal=1.0,
-        noise=Gaussian(),
-    )
-    problem = make_problem(data, Gaussian(), Linear(intercept=True, init_scale=0.0), 0.0, 0)
-    schedule = Constant(averaging=False, averaging_start=0.5)
-    member = Member(problem, Gaussian(), partial(MinibatchSGD, lr=LR), schedule, seed=0, replicate=0)
+    member, truth = problem_of(args.rows, args.features, args.batch_size)
     settings = Settings(
         accelerator="cpu",
         devices=1,
@@ -117,10 +130,8 @@ def main() -> None:
         min_delta=0.0,
         progress_bar=False,
     )
-    examples = problem.examples
+    examples = member.problem.examples
     X, y = examples.X.float(), examples.y.float()
-    truth = torch.cat([data.w_true, torch.tensor([data.true_intercept], dtype=torch.float64)])
-
     contestants = {
         "stock lightning": lambda: stock_lightning(X, y, args.batch_size),
         "noiseworks": lambda: noiseworks(member, settings),
@@ -129,21 +140,21 @@ def main() -> None:
     errors: dict[str, float] = {}
     for work in contestants.values():  # warm up on the whole path
         work()
+    peaks: dict[str, float] = {}
     for _ in range(args.repeats):
         for who, work in contestants.items():
-            taken, answer = measure(work)
+            taken, peaks[who], answer = measure(work)
             seconds[who].append(taken)
             errors[who] = (answer - truth).norm().item()
 
     label = f"one epoch, {args.rows:,} x {args.features}, batches of {args.batch_size}"
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     rows = [
-        {"work": label, "who": who, "seconds": statistics.median(times), "peak_mb": peak, "error": errors[who]}
+        {"work": label, "who": who, "seconds": statistics.median(times), "peak_mb": peaks[who], "error": errors[who]}
         for who, times in seconds.items()
     ]
     print(f"{label}; {torch.get_num_threads()} threads, median of {args.repeats}; error: distance to the truth")
     for row in rows:
-        print(f"  {row['who']:<16} {row['seconds']:8.3f} s   error {row['error']:.4f}")
+        print(f"  {row['who']:<16} {row['seconds']:8.3f} s   peak {row['peak_mb']:6.0f} MB   error {row['error']:.4f}")
     print(f"  ratio            {rows[0]['seconds'] / rows[1]['seconds']:8.1f}")
     if args.json:
         with open(args.json, "w") as file:
