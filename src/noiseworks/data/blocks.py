@@ -16,6 +16,7 @@ from torch import Tensor
 from noiseworks.streams import generator
 
 BLOCK_STEPS, BLOCK_BYTES = 256, 16 * 2**20
+XLA_STEPS = 8  # XLA compiles a block as one program, in a time that grows faster than its steps
 
 
 class Block(NamedTuple):
@@ -98,7 +99,8 @@ class Blocks(pl.LightningDataModule):
         full, rest = divmod(self.n, self.batch_size)
         row_bytes = self.rows.D[0, :1].nbytes + self.rows.y[0, :1].nbytes
         per_step = max(1, len(self.which) * self.batch_size * row_bytes)
-        steps = max(1, min(BLOCK_STEPS, BLOCK_BYTES // per_step))
+        most = XLA_STEPS if self.rows.D.device.type == "xla" else BLOCK_STEPS
+        steps = max(1, min(most, BLOCK_BYTES // per_step))
         sizes = [(min(steps, full - start), self.batch_size) for start in range(0, full, steps)]
         return sizes + ([(1, rest)] if rest else [])
 
