@@ -75,19 +75,21 @@ class Blocks(pl.LightningDataModule):
         super().__init__()
         self.rows, self.which, self.seeds, self.streams = rows, which, list(seeds), list(streams)
         self.batch_size, self.order = batch_size, order
-        self.n = rows.y.shape[1]
+        self.n, self.most = rows.y.shape[1], BLOCK_STEPS
         self.steps_per_epoch = -(-self.n // batch_size)
 
     def setup(self, stage: str) -> None:
         assert self.trainer is not None
         device = self.trainer.strategy.root_device
+        self.most = XLA_STEPS if device.type == "xla" else BLOCK_STEPS
+        if device.type == "xla":  # it has no generators, and would compile every gather anew
+            device = torch.device("cpu")
         self.rows, self.which = self.rows.to(device), self.which.to(device)
-        where = device if device.type in ("cpu", "cuda") else "cpu"  # XLA has no generators of its own
-        self.generators = [generator(seed, "order", replicate, where) for seed, replicate in self.seeds]
+        self.generators = [generator(seed, "order", replicate, device) for seed, replicate in self.seeds]
 
     def keep(self, members: Tensor) -> None:
         """Only these members go on."""
-        self.which = self.which[members]
+        self.which = self.which[members.to(self.which.device)]
         self.generators = [self.generators[k] for k in members.tolist()]
         self.streams = [self.streams[k] for k in members.tolist()] if self.streams else []
 
@@ -99,8 +101,7 @@ class Blocks(pl.LightningDataModule):
         full, rest = divmod(self.n, self.batch_size)
         row_bytes = self.rows.D[0, :1].nbytes + self.rows.y[0, :1].nbytes
         per_step = max(1, len(self.which) * self.batch_size * row_bytes)
-        most = XLA_STEPS if self.rows.D.device.type == "xla" else BLOCK_STEPS
-        steps = max(1, min(most, BLOCK_BYTES // per_step))
+        steps = max(1, min(self.most, BLOCK_BYTES // per_step))
         sizes = [(min(steps, full - start), self.batch_size) for start in range(0, full, steps)]
         return sizes + ([(1, rest)] if rest else [])
 

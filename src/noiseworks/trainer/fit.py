@@ -57,12 +57,12 @@ def train(
     module = LinearRegression(ensemble, members, settings.max_epochs * blocks.steps_per_epoch, keep_path)
     lightning.fit(module, datamodule=blocks)
     everyone = torch.arange(len(members), device=ensemble.device)
-    metrics = monitor.metrics
+    metrics, theta = monitor.metrics, monitor.theta.to(ensemble.device)
     if ensemble.parts["test"].y.shape[1]:
-        metrics |= ensemble.evaluate(monitor.theta, everyone, ["test"])[0]
+        metrics |= ensemble.evaluate(theta, everyone, ["test"])[0]
     metrics |= {"trainer/epochs": monitor.epochs, "trainer/steps": monitor.steps}
     metrics["trainer/world_size"] = torch.full((len(members),), float(lightning.world_size))
-    outcome = _outcome(ensemble, monitor.theta, metrics, monitor.scale)
+    outcome = _outcome(ensemble, theta, metrics, monitor.scale)
     for k, reason in monitor.failures.items():
         outcome.failures[k] = reason
         for values in outcome.metrics.values():

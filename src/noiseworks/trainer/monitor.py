@@ -36,13 +36,14 @@ class Monitor(pl.Callback):
 
     def on_fit_start(self, trainer: pl.Trainer, module: LinearRegression) -> None:  # type: ignore[override]
         K = len(module.theta)
-        self.theta = module.theta.detach().clone()  # the answer of each member, filled when it ends
-        self.best = torch.full((K,), math.inf, device=self.theta.device, dtype=torch.float64)
-        self.since_best = torch.zeros(K, dtype=torch.long, device=self.theta.device)
+        self.active = torch.arange(K)  # positions of the members that are still trained
+        self.theta = module.theta.detach().cpu().clone()  # the answer of each member, filled when it ends
+        self.best = torch.full((K,), math.inf, dtype=torch.float64)
+        self.since_best = torch.zeros(K, dtype=torch.long)
         self.epochs, self.steps = torch.zeros(K), torch.zeros(K)
         self.metrics: dict[str, Tensor] = {}  # of each member's answer, (K,)
         self.scale: Tensor | None = None  # likewise
-        self.shift = module.ensemble.loss_shift()
+        self.shift = module.ensemble.loss_shift().cpu()
         self.names = [name for name in ("train", "val") if module.ensemble.parts[name].y.shape[1]]
         self.bar = tqdm(
             total=self.settings.max_epochs,
@@ -53,20 +54,21 @@ class Monitor(pl.Callback):
         )
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: LinearRegression) -> None:  # type: ignore[override]
-        theta, active = module.answer(), module.active
-        metrics, scale = module.ensemble.evaluate(theta, active, self.names)
-        metrics |= module.ensemble.parameter_error(theta, active)
-        done = module.steps_done
-        points: Points = {name: [(done - 1, self._spread(values, active))] for name, values in metrics.items()}
+        """All that is counted is counted on the CPU: here, once an epoch, the device is waited for."""
+        ensemble, answer = module.ensemble, module.answer()
+        on_device, scale = ensemble.evaluate(answer, module.active, self.names)
+        on_device |= ensemble.parameter_error(answer, module.active)
+        if ensemble.given_scale is None and not ensemble.noise.separable:
+            module.set_scale(scale)
+        values = torch.stack([v.double() for v in on_device.values()]).cpu()
+        metrics = dict(zip(on_device, values))
+        points: Points = {name: [(module.steps_done - 1, self._spread(v))] for name, v in metrics.items()}
         points["train/loss"] = self._loss_points(module)
         for name, new in points.items():
             self.curves[name] += new
         if module.keep_path:
             self.path.append(self._path(module))
-        if module.ensemble.given_scale is None and not module.ensemble.noise.separable:
-            module.set_scale(scale)
-        better = self._improved(active, metrics)
-        self._keep_answers(active[better], theta[better], metrics, scale, better)
+        self._keep_answers(answer.cpu(), metrics, None if scale is None else scale.cpu())
         self._stop_members(trainer, module)
         self._show(metrics)
         if self.live:
@@ -78,70 +80,69 @@ class Monitor(pl.Callback):
     def on_exception(self, trainer: pl.Trainer, module: pl.LightningModule, exception: BaseException) -> None:
         self.bar.close()
 
-    def _improved(self, active: Tensor, metrics: dict[str, Tensor]) -> Tensor:
+    def _keep_answers(self, theta: Tensor, metrics: dict[str, Tensor], scale: Tensor | None) -> None:
+        better = self._improved(metrics)
+        members = self.active[better]
+        self.theta[members] = theta[better]
+        for name, values in metrics.items():
+            self.metrics.setdefault(name, torch.full_like(self.best, math.nan))[members] = values[better]
+        if scale is not None:
+            self.scale = torch.full_like(self.best, math.nan) if self.scale is None else self.scale
+            self.scale[members] = scale[better]
+
+    def _improved(self, metrics: dict[str, Tensor]) -> Tensor:
         """Which of the active members have their answer in this epoch: with patience those that are at their best."""
         if self.settings.patience is None:
-            return torch.ones_like(active, dtype=torch.bool)
-        value = metrics["val/nll"]
+            return torch.ones_like(self.active, dtype=torch.bool)
+        value, active = metrics["val/nll"], self.active
         better = value < self.best[active] - self.settings.min_delta
         self.best[active] = torch.where(better, value, self.best[active])
         self.since_best[active] = torch.where(better, 0, self.since_best[active] + 1)
         return better
 
-    def _keep_answers(
-        self, members: Tensor, theta: Tensor, metrics: dict[str, Tensor], scale: Tensor | None, better: Tensor
-    ) -> None:
-        self.theta[members] = theta
-        for name, values in metrics.items():
-            kept = self.metrics.setdefault(name, torch.full_like(self.best, math.nan))
-            kept[members] = values[better].double()
-        if scale is not None:
-            self.scale = torch.full_like(self.best, math.nan) if self.scale is None else self.scale
-            self.scale[members] = scale[better]
-
     def _stop_members(self, trainer: pl.Trainer, module: LinearRegression) -> None:
         """Members that diverged or no longer improve leave the tensors."""
-        active, stay = module.active, module.alive.clone()
-        self.epochs[active.cpu()] += 1
-        self.steps[active.cpu()] = module.steps_done
+        alive = module.alive.cpu()
+        self.epochs[self.active] += 1
+        self.steps[self.active] = module.steps_done
+        stay = alive.clone()
         if self.settings.patience is not None:
-            stay &= self.since_best[active] < self.settings.patience
-        if stay.all():  # the one point in an epoch where the device is waited for
-            return
-        for k in (~module.alive).nonzero().flatten().tolist():
+            stay &= self.since_best[self.active] < self.settings.patience
+        for k in (~alive).nonzero().flatten().tolist():
             what = "train/loss" if module.failed_loss[k] else "the parameters"
-            self.failures[int(active[k])] = (
+            self.failures[int(self.active[k])] = (
                 f"{what} stopped being finite at step {int(module.failed_step[k])}; a smaller optimizer.lr may help"
             )
-        members = stay.nonzero().flatten()
-        if len(members):
-            module.keep(members)
-            trainer.datamodule.keep(members)  # type: ignore[attr-defined]
-        else:
+        if not stay.any():
             trainer.should_stop = True
+        elif not stay.all():
+            members = stay.nonzero().flatten()
+            self.active = self.active[members]
+            module.keep(members.to(module.active.device))
+            trainer.datamodule.keep(members)  # type: ignore[attr-defined]
 
     def _loss_points(self, module: LinearRegression) -> list[tuple[int, Tensor]]:
-        losses = torch.cat(module.losses)  # (steps of this epoch, active)
+        losses = torch.cat(module.losses).cpu()  # (steps of this epoch, active)
         first = module.steps_done - len(losses)
         stride = max(1, math.ceil(module.total_steps / self.curve_points))
         wanted = [t for t in range(first, module.steps_done) if t % stride == 0 or t == module.total_steps - 1]
-        picked = losses[[t - first for t in wanted]].double() + self.shift[module.active]
+        picked = losses[[t - first for t in wanted]].double() + self.shift[self.active]
         module.losses.clear()
-        return [(t, self._spread(values, module.active)) for t, values in zip(wanted, picked)]
+        return [(t, self._spread(values)) for t, values in zip(wanted, picked)]
 
     def _path(self, module: LinearRegression) -> Tensor:
         """(steps of this epoch, K, number of terms), in units of the data."""
-        path = torch.stack([module.ensemble.coefficients(theta, module.active) for theta in torch.cat(module.path)])
+        path = module.ensemble.coefficients(torch.cat(module.path), module.active)
         module.path.clear()
-        full = torch.full((len(path), len(self.theta), path.shape[2]), math.nan, dtype=path.dtype, device=path.device)
-        full[:, module.active] = path
-        return full.cpu()
+        full = torch.full((len(path), len(self.theta), path.shape[2]), math.nan, dtype=path.dtype)
+        full[:, self.active] = path.cpu()
+        return full
 
-    def _spread(self, values: Tensor, active: Tensor) -> Tensor:
+    def _spread(self, values: Tensor) -> Tensor:
         """Values of the active members -> of all K, nan for the others."""
-        full = torch.full((len(self.theta),), math.nan, dtype=torch.float64, device=values.device)
-        full[active] = values.double()
-        return full.cpu()
+        full = torch.full((len(self.theta),), math.nan, dtype=torch.float64)
+        full[self.active] = values
+        return full
 
     def _show(self, metrics: dict[str, Tensor]) -> None:
         if not self.bar.disable:

@@ -114,7 +114,8 @@ class LinearRegression(pl.LightningModule):
         good = finite.cumprod(0).sum(0)  # steps before the first failure
         fails = self.alive & (good < len(steps))
         at = good.clamp_max(len(steps) - 1).unsqueeze(0)
-        self.failed_step = torch.where(fails, self.steps_done + good, self.failed_step)
+        first = steps[:1].to(good.device)  # a tensor: XLA would compile a program for every number
+        self.failed_step = torch.where(fails, first + good, self.failed_step)
         self.failed_loss = torch.where(fails, ~torch.isfinite(losses.gather(0, at)[0]), self.failed_loss)
         states = torch.cat([start.unsqueeze(0), path])  # (S + 1, K, P)
         last = states.gather(0, good.view(1, -1, 1).expand(1, -1, path.shape[-1]))[0]
