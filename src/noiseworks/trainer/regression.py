@@ -87,6 +87,12 @@ class LinearRegression(pl.LightningModule):
             path.append(theta)
         self._after_block(start, torch.stack(path), self._losses(block, minibatches), steps)
 
+    def on_train_batch_end(self, outputs: Any, batch: Block, batch_idx: int) -> None:
+        if self.device.type == "xla":
+            import torch_xla
+
+            torch_xla.sync()  # run what was traced; otherwise the program to compile grows with every block
+
     def _minibatches(self, block: Block) -> list[Minibatch]:
         S, B = block.y.shape[1:]
         none, factor = [None] * S, [self.per_step / B] * S
