@@ -32,6 +32,9 @@ def minimize_over_log_scale(noise: Noise, eta: Tensor, y: Tensor, weights: Tenso
     Newton steps are kept inside a bracket that the sign of the derivative shrinks, so the iteration cannot run away.
     eta (..., n), y broadcast to it; returns (...,).
     """
+    if eta.device.type == "xla":  # a loop with an end that depends on the values is not for a compiler of programs
+        weights = None if weights is None else weights.cpu()
+        return minimize_over_log_scale(noise, eta.cpu(), y.cpu(), weights).to(eta.device)
     eta = eta.detach()
     y = y.expand_as(eta)
     if noise.location_scale:
