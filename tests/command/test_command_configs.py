@@ -30,7 +30,7 @@ def nodes_with_targets(node: DictConfig):
             yield from nodes_with_targets(value)
 
 
-def binds(node: DictConfig) -> None:
+def assert_binds(node: DictConfig) -> None:
     arguments = {key: value for key, value in node.items() if not key.startswith("_")}
     signature = inspect.signature(get_object(node["_target_"]))
     if node.get("_partial_"):
@@ -44,7 +44,7 @@ def test_the_keys_bind_to_the_target(group, option):
     cfg = composed(f"{group}={option}", *(GIVEN if option == "table" else []))
     assert "_target_" in cfg[group]
     for node in nodes_with_targets(cfg):
-        binds(node)
+        assert_binds(node)
     OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
 
 
@@ -67,7 +67,7 @@ def test_experiments_compose():
     for path in (CONF / "experiment").glob("*.yaml"):
         cfg = composed(f"experiment={path.stem}")
         for node in nodes_with_targets(cfg):
-            binds(node)
+            assert_binds(node)
 
 
 def test_the_truth_follows_the_assumption_until_it_is_set():

@@ -33,7 +33,7 @@ def mean_nll(noise: Noise, answer: Answer, D: Tensor, y: Tensor, theta: Tensor, 
     return float(noise.with_scale(scale).nll(D @ theta, y).mean())
 
 
-def close(left: Answer, right: Answer, tolerance: float = 1e-8) -> None:
+def assert_close(left: Answer, right: Answer, tolerance: float = 1e-8) -> None:
     torch.testing.assert_close(left.theta, right.theta, rtol=tolerance, atol=tolerance)
     assert left.scale == (None if right.scale is None else pytest.approx(right.scale, rel=tolerance))
 
@@ -81,8 +81,8 @@ def test_weight_two_is_two_copies(noise: Noise) -> None:
     weights = 1.0 + (torch.arange(len(y)) % 3)
     copies = weights.long()
     repeated = solve(noise, D.repeat_interleave(copies, 0), y.repeat_interleave(copies))
-    close(solve(noise, D, y, weights=weights.double()), repeated)
-    close(solve(noise, D, y, weights=1e-6 * weights.double()), repeated)
+    assert_close(solve(noise, D, y, weights=weights.double()), repeated)
+    assert_close(solve(noise, D, y, weights=1e-6 * weights.double()), repeated)
 
 
 @every_noise
@@ -91,7 +91,7 @@ def test_a_row_of_weight_zero_is_no_row(noise: Noise) -> None:
     weights = torch.ones(len(y), dtype=torch.float64)
     weights[::7] = 0
     kept = weights > 0
-    close(solve(noise, D, y, weights=weights), solve(noise, D[kept], y[kept]))
+    assert_close(solve(noise, D, y, weights=weights), solve(noise, D[kept], y[kept]))
 
 
 @every_noise
@@ -105,7 +105,7 @@ def test_offset_is_a_column_with_coefficient_one(noise: Noise) -> None:
     if noise.location_scale:
         offset = torch.sin(torch.arange(len(y), dtype=torch.float64))
         moved = noise.inverse_transform(noise.transform(y) - offset)
-        close(solve(noise, D, y, offset=offset), solve(noise, D, moved))
+        assert_close(solve(noise, D, y, offset=offset), solve(noise, D, moved))
 
 
 @every_noise

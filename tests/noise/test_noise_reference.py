@@ -17,7 +17,7 @@ COUNTS = f64([0, 1, 2, 17, 300, 1e4, 1e6])
 SCALES = (1e-4, 0.3, 1.0, 25.0)
 
 
-def close(actual, expected, rtol=1e-12, atol=1e-13):
+def assert_close(actual, expected, rtol=1e-12, atol=1e-13):
     np.testing.assert_allclose(np.asarray(actual), np.asarray(expected), rtol=rtol, atol=atol)
 
 
@@ -42,14 +42,14 @@ def test_densities(kind, scale):
     y = ABOVE_ZERO if kind is LogNormal else FAR
     for eta in (-20.0, 0.0, 0.4, 900.0):
         nll = kind(scale=scale).nll(torch.full_like(y, eta), y)
-        close(nll, -DENSITIES[kind](y.numpy(), eta, scale), atol=2e-12)
+        assert_close(nll, -DENSITIES[kind](y.numpy(), eta, scale), atol=2e-12)
 
 
 @pytest.mark.parametrize("scale", [0.3, 1.0, 2.5])
 def test_lognormal_is_that_of_scipy(scale):
     y = f64([1e-3, 0.3, 1.0, 7.7, 1e3])
     nll = LogNormal(scale=scale).nll(torch.full_like(y, 0.4), y)
-    close(nll, -stats.lognorm.logpdf(y.numpy(), scale, scale=math.exp(0.4)))
+    assert_close(nll, -stats.lognorm.logpdf(y.numpy(), scale, scale=math.exp(0.4)))
 
 
 def test_unset_scale_is_one():
@@ -57,7 +57,7 @@ def test_unset_scale_is_one():
     for kind in (*DENSITIES, NegativeBinomial):
         one = kind().with_scale(1.0)
         assert one.scale_value == 1.0
-        close(kind().nll(y.flip(0), y), one.nll(y.flip(0), y))
+        assert_close(kind().nll(y.flip(0), y), one.nll(y.flip(0), y))
 
 
 MEANS = {"log": np.exp, "identity": lambda eta: eta, "softplus": lambda eta: np.logaddexp(0, eta)}
@@ -76,10 +76,10 @@ def test_poisson(link):
 def test_softplus_mean_is_exact_beyond_twenty():
     """torch's softplus drops exp(-x) for x > 20, where it is still 1e-10 of x; the far left needs log softplus = x."""
     noise, eta = Poisson(link="softplus"), f64([-800.0, -45.0, 20.001, 36.0])
-    close(noise.mean(eta), np.logaddexp(0, eta.numpy()), rtol=1e-15, atol=0)
+    assert_close(noise.mean(eta), np.logaddexp(0, eta.numpy()), rtol=1e-15, atol=0)
     y = f64([2.0, 2.0, 2.0, 2.0])
     logs = [float(mpmath.log(mpmath.log1p(mpmath.exp(x)))) for x in eta.tolist()]
-    close(noise.nll(eta, y), np.logaddexp(0, eta.numpy()) - 2 * np.array(logs) + math.log(2), rtol=1e-14)
+    assert_close(noise.nll(eta, y), np.logaddexp(0, eta.numpy()) - 2 * np.array(logs) + math.log(2), rtol=1e-14)
 
 
 def test_identity_link_has_no_rate_below_zero():
@@ -115,14 +115,14 @@ def test_negative_binomial_is_that_of_scipy(dispersion):
     for eta in (0.0, 1.5, 4.0):
         nll = NegativeBinomial(dispersion=dispersion).nll(torch.full_like(y, eta), y)
         p = 1 / (1 + dispersion * math.exp(eta))
-        close(nll, -stats.nbinom.logpmf(y.numpy(), 1 / dispersion, p))
+        assert_close(nll, -stats.nbinom.logpmf(y.numpy(), 1 / dispersion, p))
 
 
 def test_negative_binomial_tends_to_poisson():
     """The difference is dispersion / 2 ((y - mu)^2 - y), first order in the dispersion."""
     eta, y = f64([0.3, 1.0, 2.0]), f64([0.0, 3.0, 9.0])
     gap = NegativeBinomial(dispersion=1e-6).nll(eta, y) - Poisson().nll(eta, y)
-    close(gap, -0.5e-6 * ((y - eta.exp()).square() - y), rtol=1e-3, atol=1e-10)
+    assert_close(gap, -0.5e-6 * ((y - eta.exp()).square() - y), rtol=1e-3, atol=1e-10)
 
 
 # R 4 program, options(digits = 17):
@@ -147,4 +147,4 @@ FROM_R = [
 
 @pytest.mark.parametrize(("model", "eta", "y", "nll"), FROM_R, ids=lambda v: getattr(v, "name", None))
 def test_numbers_from_r(model, eta, y, nll):
-    close(model.nll(f64([eta]), f64([y])), [nll], rtol=1e-13)
+    assert_close(model.nll(f64([eta]), f64([y])), [nll], rtol=1e-13)

@@ -12,7 +12,7 @@ TRUE = 0.7
 K, N = 3, 200
 
 
-def close(actual, expected, rtol=1e-12, atol=0.0):
+def assert_close(actual, expected, rtol=1e-12, atol=0.0):
     torch.testing.assert_close(actual, expected, rtol=rtol, atol=atol)
 
 
@@ -59,9 +59,9 @@ def test_members_side_by_side_are_those_alone(scaled, data):
     eta, y = data
     together = scaled.fit_scale(eta, y)
     assert together.shape == (K,)
-    close(together, torch.stack([scaled.fit_scale(eta[k], y[k]) for k in range(K)]))
+    assert_close(together, torch.stack([scaled.fit_scale(eta[k], y[k]) for k in range(K)]))
     one_y = scaled.fit_scale(eta, y[0])
-    close(one_y, torch.stack([scaled.fit_scale(eta[k], y[0]) for k in range(K)]))
+    assert_close(one_y, torch.stack([scaled.fit_scale(eta[k], y[0]) for k in range(K)]))
 
 
 def test_many_members_take_no_more_steps_than_one(scaled, monkeypatch):
@@ -74,7 +74,7 @@ def test_many_members_take_no_more_steps_than_one(scaled, monkeypatch):
     y = scaled.with_scale(TRUE).sample(eta, generator)
     together = scaled.fit_scale(eta, y)
     assert len(steps) < 15
-    close(scaled.fit_scale(eta.float(), y.float()).double(), together, rtol=1e-4)
+    assert_close(scaled.fit_scale(eta.float(), y.float()).double(), together, rtol=1e-4)
 
 
 def test_weight_two_is_two_rows(scaled, data):
@@ -82,10 +82,10 @@ def test_weight_two_is_two_rows(scaled, data):
     weights = torch.ones_like(y)
     weights[:50] = 2
     doubled = scaled.fit_scale(torch.cat([eta, eta[:50]]), torch.cat([y, y[:50]]))
-    close(scaled.fit_scale(eta, y, weights), doubled)
-    close(scaled.fit_scale(eta, y, 7 * weights), doubled)
+    assert_close(scaled.fit_scale(eta, y, weights), doubled)
+    assert_close(scaled.fit_scale(eta, y, 7 * weights), doubled)
     weights[50:] = 0
-    close(scaled.fit_scale(eta, y, weights), scaled.fit_scale(eta[:50], y[:50]))
+    assert_close(scaled.fit_scale(eta, y, weights), scaled.fit_scale(eta[:50], y[:50]))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -106,7 +106,7 @@ def test_fit_scale_follows_the_units(location_scale):
     for factor in (1e-6, 10.0, 1e6):
         small, large = location_scale.inverse_transform(z / 100), location_scale.inverse_transform(z / 100 * factor)
         if large.isfinite().all() and (large > 0).all() >= positive_only(location_scale):
-            close(location_scale.fit_scale(eta, large), factor * location_scale.fit_scale(eta, small), rtol=1e-8)
+            assert_close(location_scale.fit_scale(eta, large), factor * location_scale.fit_scale(eta, small), rtol=1e-8)
 
 
 def test_without_a_scale_there_is_none_to_fit(shipped):
@@ -123,16 +123,16 @@ def test_tensor_scale_is_the_scalar_one_in_each_row(scaled):
     y = some_y(scaled, eta)[3]
     for k in range(K):
         one = scaled.with_scale(scales[k].item())
-        close(together.nll(eta, y)[k], one.nll(eta, y))
-        close(together.nll(eta.expand(K, -1), y)[k], one.nll(eta, y))
-        close(together.score(eta, y)[k], one.score(eta, y))
-        close(together.mean(eta).expand(K, -1)[k], one.mean(eta))
-        close(together.information(eta).expand(K, -1)[k], one.information(eta))
+        assert_close(together.nll(eta, y)[k], one.nll(eta, y))
+        assert_close(together.nll(eta.expand(K, -1), y)[k], one.nll(eta, y))
+        assert_close(together.score(eta, y)[k], one.score(eta, y))
+        assert_close(together.mean(eta).expand(K, -1)[k], one.mean(eta))
+        assert_close(together.information(eta).expand(K, -1)[k], one.information(eta))
 
 
 def test_transform_has_an_inverse(noise):
     y = some_y(noise, etas(noise))
-    close(noise.inverse_transform(noise.transform(y)), y)
+    assert_close(noise.inverse_transform(noise.transform(y)), y)
 
 
 @pytest.mark.parametrize(("shift", "stretch"), [(0.6, 2.0), (-1.5, 0.25)])
@@ -144,4 +144,4 @@ def test_nll_follows_the_units(additive, shift, stretch):
     (slope,) = torch.autograd.grad(new_y.sum(), y)
     scale = 1.0 if additive.scale_value is None else additive.scale_value
     wide = additive.with_scale(stretch * scale).nll(shift + stretch * eta, y)
-    close(wide - additive.nll(eta, new_y), -slope.log(), rtol=1e-10, atol=1e-10)
+    assert_close(wide - additive.nll(eta, new_y), -slope.log(), rtol=1e-10, atol=1e-10)

@@ -64,7 +64,7 @@ def raw(of, part, coefficients):
     return eta, part.y.numpy(), np.ones(len(part)) if part.weights is None else part.weights.numpy()
 
 
-def compare_metrics(name, outcome, k, of, parts, given=None):
+def assert_metrics(name, outcome, k, of, parts, given=None):
     coefficients = outcome.coefficients[k].numpy()
     scale = None if outcome.scale is None else outcome.scale[k].item()
     eta, y, w = raw(of, "train", coefficients)
@@ -101,7 +101,7 @@ def test_metrics_by_scipy(name, standardize):
     members = [member(problems[k % 2], lr=0.01 * (k + 1), seed=k) for k in range(3)]
     outcome = train(members, settings(max_epochs=4))
     for k, one in enumerate(members):
-        compare_metrics(name, outcome, k, one.problem, ("train", "val", "test"))
+        assert_metrics(name, outcome, k, one.problem, ("train", "val", "test"))
 
 
 @pytest.mark.parametrize("name", NOISES)
@@ -109,7 +109,7 @@ def test_metrics_with_weights_and_offsets(name):
     """The loss shift and the scale are weighted too."""
     of = with_extras(NOISES[name], 2, test_fraction=0.2)
     outcome = train([member(of, lr=0.05)], settings(max_epochs=3))
-    compare_metrics(name, outcome, 0, of, ("train", "val", "test"))
+    assert_metrics(name, outcome, 0, of, ("train", "val", "test"))
 
 
 @pytest.mark.parametrize("name", [n for n, noise in NOISES.items() if noise.scale_name])
@@ -120,7 +120,7 @@ def test_a_given_scale_is_reported_only_where_it_bends_the_fit(name):
     members = [member(of, noise=noise.with_scale(s)) for s in (0.3, 1.2)]
     outcome = train(members, settings())
     for k, scale in enumerate((0.3, 1.2)):
-        compare_metrics(name, outcome, k, of, ("train", "val", "test"), None if noise.separable else scale)
+        assert_metrics(name, outcome, k, of, ("train", "val", "test"), None if noise.separable else scale)
 
 
 @pytest.mark.parametrize("extras", [True, False], ids=["weights and offset", "plain"])
@@ -177,7 +177,7 @@ def test_the_exact_answer_has_the_same_metrics_as_a_trained_one(name):
     noise = NOISES[name]
     of = problem(noise, test_fraction=0.1)
     exact = solve_exactly([member(of)])
-    compare_metrics(name, exact, 0, of, ("train", "val", "test"))
+    assert_metrics(name, exact, 0, of, ("train", "val", "test"))
     trained = train([member(of, lr=0.05)], settings(max_epochs=30))
     assert exact.metrics["train/nll"].item() <= trained.metrics["train/nll"].item() + 1e-9
     torch.testing.assert_close(trained.exact, exact.coefficients, rtol=1e-6, atol=1e-8)
