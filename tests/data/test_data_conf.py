@@ -22,7 +22,7 @@ def node(name: str, *overrides: str):
 def test_keys_bind_to_the_class(name):
     given = node(name, *(["data.path=t.csv", "data.target=y"] if name == "table" else []))
     arguments = {key: value for key, value in given.items() if key != "_target_"}
-    inspect.signature(get_class(given._target_)).bind(**arguments)
+    assert inspect.signature(get_class(given._target_)).bind(**arguments).arguments == arguments
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,14 @@ CONF = Path(__file__).parents[2] / "conf"
 NOISES: dict[str, Noise] = {path.stem: instantiate(OmegaConf.load(path)) for path in sorted(CONF.glob("noise/*.yaml"))}
 NOISES |= {f"poisson {link}": Poisson(link=link) for link in ("identity", "softplus")}
 
+COMMON: dict[str, Any] = {
+    "seed": 0,
+    "batch_size": 8,
+    "order": "shuffle",
+    "val_fraction": None,
+    "test_fraction": 0.0,
+    "standardize": True,
+}
 CONSTANT = Constant(averaging=False, averaging_start=0.5)
 COSINE = Cosine(averaging=False, averaging_start=0.5)
 AVERAGED = InverseSqrt(averaging=True, averaging_start=0.4, decay_steps=10.0)
@@ -38,13 +46,7 @@ LBFGS = partial(torch.optim.LBFGS, lr=1.0, tolerance_grad=1e-12, tolerance_chang
 
 def synthetic(assumed: Noise, **changes: Any) -> Synthetic:
     """Small; the intercept keeps the rates of Poisson's identity link far from zero."""
-    values: dict[str, Any] = {
-        "seed": 0,
-        "batch_size": 8,
-        "order": "shuffle",
-        "val_fraction": None,
-        "test_fraction": 0.0,
-        "standardize": True,
+    values: dict[str, Any] = COMMON | {
         "allow_fractions": False,
         "num_examples": 50,
         "num_features": 3,
@@ -75,13 +77,7 @@ def table(
     examples = Examples(
         X.double(), y.double(), names, "y", tuple(Column(n) for n in names), "given", "0", offset, None, weights
     )
-    values: dict[str, Any] = {
-        "seed": 0,
-        "batch_size": 8,
-        "order": "shuffle",
-        "val_fraction": None,
-        "test_fraction": 0.0,
-        "standardize": True,
+    values: dict[str, Any] = COMMON | {
         "allow_fractions": True,
         "given": examples,
     }

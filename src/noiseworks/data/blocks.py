@@ -76,6 +76,7 @@ class Blocks(pl.LightningDataModule):
         self.rows, self.which, self.seeds, self.streams = rows, which, list(seeds), list(streams)
         self.batch_size, self.order = batch_size, order
         self.n, self.most = rows.y.shape[1], BLOCK_STEPS
+        self.width = len(which)  # kept when members leave: Lightning counts the blocks of an epoch once, at the start
         self.steps_per_epoch = -(-self.n // batch_size)
 
     def setup(self, stage: str) -> None:
@@ -100,7 +101,7 @@ class Blocks(pl.LightningDataModule):
         """(minibatches, examples in each) of every block; the last short minibatch is a block of its own."""
         full, rest = divmod(self.n, self.batch_size)
         row_bytes = self.rows.D[0, :1].nbytes + self.rows.y[0, :1].nbytes
-        per_step = max(1, len(self.which) * self.batch_size * row_bytes)
+        per_step = max(1, self.width * self.batch_size * row_bytes)
         steps = max(1, min(self.most, BLOCK_BYTES // per_step))
         sizes = [(min(steps, full - start), self.batch_size) for start in range(0, full, steps)]
         return sizes + ([(1, rest)] if rest else [])

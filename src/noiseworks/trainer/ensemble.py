@@ -66,7 +66,7 @@ class Ensemble:
         self.noise = members[0].noise.with_scale(None)
         self.parts = {name: self._stack([p.parts[name] for p in problems]) for name in ("train", "val", "test")}
         self.num_features = len(problems[0].examples.features)
-        self.exact = self._exact(members)
+        self.exact: Tensor | None = None  # see `solve`
 
     def rows(self) -> Rows:
         """The training rows in units of the fit, in the dtype of training."""
@@ -161,20 +161,20 @@ class Ensemble:
             shifts.append(weighted_mean(in_data - self.noise.nll(torch.zeros_like(y), y), part.weights))
         return torch.stack(shifts).to(self.device)[self.which]
 
-    def _exact(self, members: Sequence[Member]) -> Tensor | None:
-        """The exact answers (K, number of terms) in units of the data, if they cost next to nothing."""
+    def solve(self, members: Sequence[Member]) -> None:
+        """Keep the exact answers (K, number of terms), in units of the data, if they cost next to nothing."""
         if not self.model.linear or not cheap(self.problems):
-            return None
+            return
         answers: dict[tuple[int, Noise], Tensor] = {}
-        for m in members:
-            noise = m.noise.with_scale(None) if m.noise.separable else m.noise
-            if (id(m.problem), noise) not in answers:
-                try:
-                    answers[id(m.problem), noise] = solve_problem(m.problem, noise).theta
-                except UserError:
-                    return None  # no finite optimum: training goes on without a reference
-        rows = [answers[id(m.problem), m.noise.with_scale(None) if m.noise.separable else m.noise] for m in members]
-        return self.coefficients(torch.stack(rows).to(self.device), torch.arange(len(members), device=self.device))
+        keys = [(id(m.problem), m.noise.with_scale(None) if m.noise.separable else m.noise) for m in members]
+        try:
+            for m, key in zip(members, keys):
+                if key not in answers:
+                    answers[key] = solve_problem(m.problem, key[1]).theta
+        except UserError:
+            return  # no finite optimum: training goes on without a reference
+        theta = torch.stack([answers[key] for key in keys]).to(self.device)
+        self.exact = self.coefficients(theta, torch.arange(len(members), device=self.device))
 
     def _given_scale(self, members: Sequence[Member]) -> Tensor | None:
         scales = [m.noise.scale_value for m in members]

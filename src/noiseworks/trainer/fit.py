@@ -50,6 +50,7 @@ def train(
     monitor = Monitor(settings, curve_points, live)
     lightning = settings.lightning([monitor])
     ensemble = Ensemble(members, settings.dtype, lightning.strategy.root_device)
+    ensemble.solve(members)
     rows = ensemble.rows()
     batch_size = rows.y.shape[1] if takes_all_rows(members[0].make_optimizer) else data.batch_size
     streams = [Stream(m.problem, generator(m.seed, "order", m.replicate)) for m in members if data.order == "stream"]
