@@ -5,7 +5,7 @@ READY := $(VENV)/.ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint test train ui bench-epoch clean
+.PHONY: help setup lint test train ui bench-epoch bench-sweep clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ ui: $(READY)  ## the MLflow UI on http://127.0.0.1:5000
 
 bench-epoch: $(READY)  ## one epoch against stock Lightning
 	$(BIN)/python scripts/bench_epoch.py $(ARGS)
+
+bench-sweep: $(READY)  ## sweeps against the stock stack
+	$(BIN)/python scripts/bench_sweep.py $(ARGS)
 
 clean:  ## what runs made, not the environment
 	rm -rf outputs multirun report mlflow.db mlflow.db.lock mlartifacts build dist .pytest_cache .mypy_cache .ruff_cache

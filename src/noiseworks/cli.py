@@ -16,6 +16,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from noiseworks.errors import FitFailed, UserError
+from noiseworks.sweep.callback import SweepBegins
 
 FULL_ERROR_WANTED = "NOISEWORKS_FULL_ERROR"  # what HYDRA_FULL_ERROR was when the command was typed
 
@@ -46,6 +47,17 @@ def task(cfg: DictConfig) -> Any:
         raise
 
 
+def run_batch(batch: Any) -> Any:
+    """Many jobs at once, from Hydra's vectorized launcher."""
+    gc.disable()
+    from noiseworks.sweep.batch import run_batch
+
+    return run_batch(batch)
+
+
+task.run_batch = run_batch  # type: ignore[attr-defined]
+
+
 def main() -> None:
     """Exit status 0: done; 1: a fit failed; 2: a mistake in what was asked for; 130, 143: stopped by a signal."""
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
@@ -55,11 +67,28 @@ def main() -> None:
         signal.signal(number, _terminate)
     try:
         hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="config")(task)()
-    except Exception as error:
+    except BaseException as error:
+        jobs_failed = _end_sweep(error)
+        if wants_traceback or not isinstance(error, Exception):
+            raise
         message = _explained(error)
-        if wants_traceback or message is None:
+        if jobs_failed and message is not None:
+            sys.exit(1)  # which and why stands in the table
+        if message is None:
             raise
         _complain(message, error)
+    _end_sweep(None)
+
+
+def _end_sweep(error: BaseException | None) -> bool:
+    """Whether a sweep was under way."""
+    if SweepBegins.folder is None:
+        return False
+    if not any((SweepBegins.folder / name).exists() for name in ("jobs.jsonl", "parents.json")):
+        return False  # it never started: a dry run, or a mistake found before
+    from noiseworks.sweep.end import end_sweep
+
+    return end_sweep(SweepBegins.folder, error)
 
 
 def _explained(error: Exception) -> str | None:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-from hydra.errors import InstantiationException
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from noiseworks.config_types import check_types
 from noiseworks.data.base import Data
 from noiseworks.errors import UserError
 from noiseworks.model import Model
 from noiseworks.noise import Noise
 from noiseworks.optimizer import Exact, Schedule
+from noiseworks.optimizer.members import learning_rate
+from noiseworks.pieces import Pieces
 from noiseworks.problem import Problem, make_problem
 from noiseworks.trainer import Settings
 from noiseworks.trainer.ensemble import Member
@@ -46,60 +44,72 @@ class Job:
     def replicates(self) -> int:
         return int(self.config["replicates"])
 
+    @property
+    def experiment(self) -> str:
+        """The name of the MLflow experiment."""
+        return self.choices.get("experiment") or "default"
+
     def val_fraction(self) -> float:
         """Training keeps a fifth of the rows for validation unless told otherwise; the exact answer uses all."""
         if self.data.val_fraction is not None:
             return self.data.val_fraction
         return 0.0 if self.exact else 0.2
 
-    def members(self) -> list[Member]:
-        """One for each replicate. Replicates whose rows are the same share their problem."""
-        splits = self.val_fraction() > 0 or self.data.test_fraction > 0
-        problems: dict[int, Problem] = {}
+    def members(self, problems: dict[str, Problem] | None = None) -> list[Member]:
+        """One for each replicate. Members whose rows are the same share their problem; jobs do, too, if they are given
+        the same `problems`."""
+        problems = {} if problems is None else problems
         members = []
         for replicate in range(self.replicates):
-            which = replicate if self.data.random or splits else 0
-            if which not in problems:
-                problems[which] = make_problem(self.data, self.noise, self.model, self.val_fraction(), which)
+            key = self.problem_key(replicate)
+            if key not in problems:
+                which = replicate if self.varies else 0
+                noise = self.noise.with_scale(None)
+                problems[key] = make_problem(self.data, noise, self.model, self.val_fraction(), which)
             seed = int(self.config["seed"])
-            members.append(Member(problems[which], self.noise, self.optimizer, self.schedule, seed, replicate))
+            members.append(Member(problems[key], self.noise, self.optimizer, self.schedule, seed, replicate))
         return members
 
+    @property
+    def varies(self) -> bool:
+        """Whether replicates have rows of their own."""
+        return self.data.random or self.val_fraction() > 0 or self.data.test_fraction > 0
 
-def make_job(cfg: DictConfig, choices: Mapping[str, str]) -> Job:
-    """Instantiate every group; a mistake in one is a UserError that names its key."""
-    if OmegaConf.missing_keys(cfg):
-        key = sorted(OmegaConf.missing_keys(cfg))[0]
-        raise UserError(f"{key} is not set; it has no default. Say {key}=...")
-    config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
+    def problem_key(self, replicate: int) -> str:
+        """Equal for equal problems."""
+        which = replicate if self.varies else 0
+        return repr((self.data, self.noise.with_scale(None), self.model, self.val_fraction(), which))
+
+
+def make_job(cfg: DictConfig | dict[str, Any], choices: Mapping[str, str], pieces: Pieces | None = None) -> Job:
+    """Instantiate every group; a mistake in one is a UserError that names its key. Jobs of a sweep share `pieces`."""
+    config: dict[str, Any]
+    config = OmegaConf.to_container(cfg, resolve=True) if isinstance(cfg, DictConfig) else cfg  # type: ignore[assignment]
+    if missing := sorted(_missing(config)):
+        raise UserError(f"{missing[0]} is not set; it has no default. Say {missing[0]}=...")
     for key, least in {"seed": 0, "replicates": 1}.items():
         if not isinstance(config[key], int) or config[key] < least:
             raise UserError(f"{key}={config[key]} is not possible; it must be a whole number from {least}.")
     if config["task"] != "fit":
         raise UserError(f"task={config['task']} is unknown; it must be fit.")
-    pieces = {name: _instantiate(config, name) for name in PIECES}
-    job = Job(config=config, choices=choices, **pieces)
+    pieces = pieces or Pieces()
+    job = Job(config=config, choices=choices, **{name: pieces.make(config, name) for name in PIECES})
     if not job.exact:
         _check_optimizer(job)
     return job
 
 
-def _instantiate(config: dict[str, Any], name: str) -> Any:
-    check_types(config[name], name)
-    try:
-        return instantiate(config[name], _convert_="all")
-    except InstantiationException as error:
-        cause: BaseException | None = error
-        while cause is not None:
-            if isinstance(cause, UserError):
-                raise cause from error
-            cause = cause.__cause__
-        raise UserError(f"{name}: {' '.join(str(error).splitlines()[:2])}.") from error
+def _missing(node: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in node.items():
+        if isinstance(value, dict):
+            yield from _missing(value, f"{prefix}{key}.")
+        elif value == "???":
+            yield f"{prefix}{key}"
 
 
 def _check_optimizer(job: Job) -> None:
     """torch's optimizers check their settings when they are made."""
     try:
-        job.optimizer([torch.nn.Parameter(torch.zeros(1))])
+        learning_rate(job.optimizer)
     except (ValueError, TypeError) as error:
         raise UserError(f"optimizer={job.choices.get('optimizer')}: {error}.") from error

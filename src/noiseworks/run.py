@@ -12,7 +12,11 @@ from omegaconf import DictConfig
 
 from noiseworks.errors import FitFailed, UserError
 from noiseworks.job import Job, make_job
+from noiseworks.optimizer.exact import Solutions
+from noiseworks.tracking import journal
+from noiseworks.tracking.artifacts import coefficients, objective
 from noiseworks.tracking.record import Record
+from noiseworks.tracking.sweep import Sweep
 from noiseworks.tracking.table import summary
 from noiseworks.trainer.ensemble import Member
 from noiseworks.trainer.fit import check_trainable, solve_exactly, train
@@ -20,48 +24,74 @@ from noiseworks.trainer.outcome import Outcome
 
 
 def run(cfg: DictConfig) -> float:
-    """Fit, record and print; returns val/nll (train/nll where nothing validates) for a sweeper to minimise.
+    """Fit, record and print; returns the objective for a sweeper to minimise.
 
     Mistakes are found before the MLflow run is started, so that none is left half made.
     """
     hydra, started = HydraConfig.get(), time.monotonic()
     job = make_job(cfg, hydra.runtime.choices)
-    sweep = str(Path(hydra.sweep.dir).name) if hydra.mode == RunMode.MULTIRUN else None
     folder = Path(hydra.runtime.output_dir)
-    members, solved = _prepare(job, folder, sweep)
-    with Record(job, members[0].problem, folder, sweep) as record:
+    if hydra.mode == RunMode.MULTIRUN:
+        sweep = Sweep(Path(hydra.sweep.dir).absolute())
+        return _in_sweep(job, folder, sweep, int(hydra.job.num), list(hydra.overrides.task), started)
+    members, solved = _prepare(job)
+    return objective(_fit(job, members, solved, Record(job, members[0].problem, folder, None), started)[1])
+
+
+def _fit(
+    job: Job, members: list[Member], solved: Outcome | None, record: Record, started: float
+) -> tuple[Outcome, dict[str, float]]:
+    with record:
         gc.freeze()  # what was imported stays
         gc.enable()
-        outcome = solved or _train(job, members, record, sweep is not None)
+        outcome = solved or _train(job, members, record)
         metrics = record.finish(outcome)
     if len(outcome.failures) == len(members):
         raise FitFailed(f"The fit failed: {next(iter(outcome.failures.values()))}. {record.where()}")
     title = _title(job, members, outcome, time.monotonic() - started)
     table = summary(title, members[0].problem, outcome, metrics)
-    record.note(table)
+    if record.sweep is None:
+        record.note(table)
     print(f"\n{table}\n\n{record.where()}")
-    return metrics.get("val/nll", metrics["train/nll"])
+    return outcome, metrics
 
 
-def _prepare(job: Job, folder: Path, sweep: str | None) -> tuple[list[Member], Outcome | None]:
-    """Members to train, and their exact answers if these are what is asked for. In a sweep a mistake that only the
-    data reveal is a FAILED run, and the sweep goes on."""
+def _in_sweep(job: Job, folder: Path, sweep: Sweep, num: int, overrides: list[str], started: float) -> float:
+    """A job of a sweep that runs by itself. A mistake that only the data reveal is a FAILED run, and the sweep goes
+    on; how the job ended stands in the sweep's journal."""
+    swept = journal.swept_values(overrides, job.config, job.choices)
+    record = None
     try:
-        members = job.members()
-        if job.exact:
-            return members, solve_exactly(members)
-        check_trainable(members[0], job.trainer)
-        job.trainer.lightning([])  # refuses a device that there is not
-        return members, None
-    except UserError as error:
-        if sweep is None:
-            raise
-        with Record(job, None, folder, sweep):
-            raise FitFailed(str(error)) from error
+        try:
+            members, solved = _prepare(job)
+        except UserError as error:
+            with (record := Record(job, None, folder, sweep)):
+                raise FitFailed(str(error)) from error
+        record = Record(job, members[0].problem, folder, sweep)
+        outcome, metrics = _fit(job, members, solved, record, started)
+    except Exception as error:
+        run = None if record is None or record.run is None else record.run.id
+        journal.append(sweep.folder, [journal.Row(num, swept, "FAILED", str(error), None, run, {}, None)])
+        raise
+    run = None if record.run is None else record.run.id
+    answer, value = coefficients(members[0].problem, outcome), objective(metrics)
+    journal.append(sweep.folder, [journal.Row(num, swept, "FINISHED", None, value, run, metrics, answer)])
+    return value
 
 
-def _train(job: Job, members: list[Member], record: Record, in_sweep: bool) -> Outcome:
-    points = job.tracking.points(in_sweep)
+def _prepare(job: Job) -> tuple[list[Member], Outcome | None]:
+    """Members to train, and their exact answers if these are what is asked for."""
+    members = job.members()
+    if job.exact:
+        solutions = Solutions()
+        return members, solve_exactly(members, [solutions.of(m.problem, m.noise) for m in members])
+    check_trainable(members[0], job.trainer)
+    job.trainer.lightning([])  # refuses a device that there is not
+    return members, None
+
+
+def _train(job: Job, members: list[Member], record: Record) -> Outcome:
+    points = job.tracking.points(record.sweep is not None)
     return train(members, job.trainer, points, job.tracking.trajectory, record.live)
 
 

@@ -39,7 +39,8 @@ def test_the_sweep_goes_on_and_exits_1(sweep):
 
 
 def test_every_job_is_recorded(sweep):
-    found = {(run.data.params["data.batch_size"], run.data.params["optimizer.lr"]): run for run in runs(sweep[0])}
+    jobs = [run for run in runs(sweep[0]) if "mlflow.parentRunId" in run.data.tags]
+    found = {(run.data.params["data.batch_size"], run.data.params["optimizer.lr"]): run for run in jobs}
     statuses = {key: run.info.status for key, run in found.items()}
     assert statuses == {
         ("16", "0.01"): "FINISHED",

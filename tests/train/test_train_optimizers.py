@@ -113,10 +113,18 @@ def test_every_optimizer_takes_the_steps_of_its_own_torch_loop(name):
     assert_paths(members, squared)
 
 
+@pytest.mark.parametrize("kind", [torch.optim.SGD, torch.optim.AdamW, torch.optim.ASGD], ids=lambda kind: kind.__name__)
+def test_every_member_takes_the_steps_of_its_own_settings(kind):
+    of = problem(Gaussian(), START, batch_size=9, standardize=False)
+    settings = [{"weight_decay": k / 5} | ({"momentum": 0.4 * k} if kind is torch.optim.SGD else {}) for k in range(3)]
+    assert_paths([member(of, partial(kind, **own), 0.02, k) for k, own in enumerate(settings)], squared)
+
+
 def test_lbfgs_takes_the_steps_of_its_own_torch_loop():
     """All rows in every step. The tolerance allows for the line search, which passes rounding on to its steps."""
     problems = [changed_batch(problem(Poisson(), START, seed=s)) for s in (1, 2)]
-    members = [member(of, partial(LBFGS, max_iter=3), lr, 3, k) for k, (of, lr) in enumerate(zip(problems, (0.5, 1)))]
+    makes = [partial(LBFGS, max_iter=3), partial(LBFGS, max_iter=5, history_size=2)]
+    members = [member(problems[k], makes[k], lr, 3, k) for k, lr in enumerate((0.5, 1.0))]
     outcome = train(members, settings(max_epochs=2), keep_path=True)
     for k, one in enumerate(members):
         unit = 1 / rows_of(one.problem)[1].mean().item()

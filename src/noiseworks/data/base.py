@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from noiseworks.data.examples import Examples
 from noiseworks.errors import UserError
 
 ORDERS = ("shuffle", "replacement", "stream")
+
+
+class Shape(NamedTuple):
+    examples: int
+    features: int
+    has_offset: bool
+    has_weights: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +43,12 @@ class Data(ABC):
             value = getattr(self, key)
             if value is not None and not 0 <= value < 1:
                 raise UserError(f"data.{key}={value} is no fraction; it must be at least 0 and below 1.")
+
+    def shape(self) -> Shape:
+        """Found out by reading the examples where it is not known beforehand."""
+        examples = self.examples(0)
+        n, d = examples.X.shape
+        return Shape(n, d, examples.offset is not None, examples.weights is not None)
 
     @abstractmethod
     def examples(self, replicate: int) -> Examples:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor
 
-from noiseworks.data.base import Data
+from noiseworks.data.base import Data, Shape
 from noiseworks.data.examples import Column, Examples
 from noiseworks.errors import UserError
 from noiseworks.streams import generator
@@ -59,6 +59,9 @@ class Synthetic(Data):
         j = torch.arange(self.num_features, dtype=torch.float64)
         w = torch.cos(math.pi * j) / (1 + j)
         return self.signal * w / w.norm()
+
+    def shape(self) -> Shape:
+        return Shape(self.num_examples, self.num_features, has_offset=False, has_weights=False)
 
     def examples(self, replicate: int) -> Examples:
         x_generator = generator(self.seed, "data", replicate)

@@ -1,20 +1,22 @@
-"""One step of K members at once, each with its own learning rate.
+"""The optimizers of K members: which of them can step side by side, and how.
 
-theta (K, P) holds a member a row. torch.optim takes no learning rate of shape (K,), but the elementwise optimizers
-below are linear in it: theta_new = theta - lr * u(gradients, theta). They step with lr = 1 on all members together, and
-each member takes its own share of the way: theta + lr_k (theta_new - theta).
+Members of one ensemble share the optimizer's class and settings, but each has its own learning rate, weight decay and,
+with torch.optim.SGD, momentum. Optimizers that must be built for each member anyway may differ in everything.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Hashable, Sequence
+from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import Parameter
+from torch.optim import Optimizer
 
 from noiseworks.optimizer.minibatch_sgd import MinibatchSGD
+from noiseworks.optimizer.steppers import OneByOne, SideBySide, Stepper
 
 LINEAR_IN_LR = (
     torch.optim.SGD,
@@ -28,98 +30,73 @@ LINEAR_IN_LR = (
     torch.optim.RMSprop,
 )
 
-MakeOptimizer = Callable[..., torch.optim.Optimizer]
+MakeOptimizer = Callable[..., Optimizer]
 
 
-class Objective(Protocol):
-    """The loss of a minibatch for all members: theta (K, P) -> loss (K,) and gradient (K, P)."""
-
-    def predict(self, theta: Tensor) -> Tensor: ...
-
-    def loss(self, theta: Tensor) -> Tensor: ...
-
-    def gradient(self, theta: Tensor) -> Tensor: ...
-
-    def alone(self, k: int) -> Objective: ...
-
-
-def make_stepper(make: MakeOptimizer, theta: Parameter) -> Stepper:
-    """The way in which this optimizer can move K members."""
-    kind = type(make([Parameter(theta[:1].detach().clone())]))
+def make_stepper(makes: Sequence[MakeOptimizer], theta: Parameter) -> Stepper:
+    """The way in which these optimizers, one a member, can move K members. The same maker is asked only once."""
+    if len(makes) != len(theta):
+        raise ValueError(f"There are {len(makes)} makers of optimizers for {len(theta)} members.")
+    probes = {key: _probe(make) for key, make in {id(make): make for make in makes}.items()}
+    _check_shared([_shared(probe) for probe in probes.values()])
+    kind = type(probes[id(makes[0])])
     if kind is MinibatchSGD:
-        return Stepper(make, theta)
-    return SideBySide(make, theta) if kind in LINEAR_IN_LR else OneByOne(make, theta)
+        return Stepper(makes[0]([theta]))
+    if kind not in LINEAR_IN_LR:
+        rows = [Parameter(row.detach().clone()) for row in theta]
+        return OneByOne(rows, [make([row]) for make, row in zip(makes, rows)])
+    settings = [probes[id(make)].param_groups[0] for make in makes]
+    momentum = _own("momentum", settings, theta) if kind is torch.optim.SGD else None
+    # The gradient is decayed before the momentum takes it, so the decay cannot stay behind with torch.
+    decay = _own("weight_decay", settings, theta, even_if_shared=momentum is not None)
+    return SideBySide(makes[0]([theta], lr=1.0), theta, decay, momentum)
+
+
+def shared_settings(make: MakeOptimizer) -> tuple[Hashable, ...]:
+    """What members trained side by side have in common: makers with equal answers can go into one ensemble."""
+    return _shared(_probe(make))
 
 
 def takes_all_rows(make: MakeOptimizer) -> bool:
     """LBFGS measures curvature between steps, which needs the same loss in both: its minibatch is the whole set."""
-    return isinstance(make([Parameter(torch.zeros(1))]), torch.optim.LBFGS)
+    return isinstance(_probe(make), torch.optim.LBFGS)
 
 
-class Stepper:
-    """The chapter's update (3.1.10) for all members: it has no state, so no optimizer object needs to be asked."""
-
-    def __init__(self, make: MakeOptimizer, theta: Parameter) -> None:
-        self.optimizers = [make([theta])]
-
-    def step(self, theta: Tensor, objective: Objective, rate: Tensor) -> Tensor:
-        """theta (K, P) and the learning rates (K, 1) -> the new theta, a new tensor."""
-        return theta.addcmul(objective.gradient(theta), rate, value=-1)
-
-    def keep(self, members: Tensor, theta: Parameter) -> None:
-        """Only these members go on; theta holds their rows."""
-        self.optimizers[0].param_groups[0]["params"] = [theta]
+@lru_cache(maxsize=2**14)
+def _probe(make: MakeOptimizer) -> Optimizer:
+    """One to look at. A sweep asks each of its thousands of makers several times."""
+    return make([Parameter(torch.zeros(1))])
 
 
-class SideBySide(Stepper):
-    """All members in one elementwise torch optimizer whose own lr is 1."""
-
-    def __init__(self, make: MakeOptimizer, theta: Parameter) -> None:
-        self.theta = theta
-        self.optimizers = [make([theta], lr=1.0)]
-
-    def step(self, theta: Tensor, objective: Objective, rate: Tensor) -> Tensor:
-        self.theta.data = theta.clone()  # the optimizer writes into it
-        self.theta.grad = objective.gradient(theta)
-        self.optimizers[0].step()
-        return torch.addcmul(theta, rate, self.theta.detach() - theta)
-
-    def keep(self, members: Tensor, theta: Parameter) -> None:
-        state = self.optimizers[0].state.pop(self.theta, {})
-        size = len(self.theta)
-        self.optimizers[0].state[theta] = {
-            key: value[members] if isinstance(value, Tensor) and value.shape[:1] == (size,) else value
-            for key, value in state.items()
-        }
-        super().keep(members, theta)
-        self.theta = theta
+def learning_rate(make: MakeOptimizer) -> float:
+    return float(_probe(make).param_groups[0]["lr"])
 
 
-class OneByOne(Stepper):
-    """An optimizer for each member: for those that couple their parameters, such as LBFGS with its line search."""
-
-    def __init__(self, make: MakeOptimizer, theta: Parameter) -> None:
-        self.rows = [Parameter(row.detach().clone()) for row in theta]
-        self.optimizers = [make([row]) for row in self.rows]
-
-    def step(self, theta: Tensor, objective: Objective, rate: Tensor) -> Tensor:
-        objective.predict(theta)
-        for k, (row, optimizer) in enumerate(zip(self.rows, self.optimizers)):
-            row.data = theta[k].clone()
-            optimizer.param_groups[0]["lr"] = rate[k].item()
-            optimizer.step(_closure(row, objective.alone(k)))  # type: ignore[arg-type]
-        return torch.stack([row.detach() for row in self.rows])
-
-    def keep(self, members: Tensor, theta: Parameter) -> None:
-        self.rows = [self.rows[k] for k in members.tolist()]
-        self.optimizers = [self.optimizers[k] for k in members.tolist()]
+def _shared(probe: Optimizer) -> tuple[Hashable, ...]:
+    """The class, then (name, value) of the settings."""
+    kind: Any = type(probe)  # mypy finds no __hash__ in type[Optimizer]
+    if kind is not MinibatchSGD and kind not in LINEAR_IN_LR:
+        return kind, ("takes_all_rows", isinstance(probe, torch.optim.LBFGS))  # each member has an optimizer of its own
+    free = {"params", "lr", "weight_decay"} | ({"momentum"} if kind is torch.optim.SGD else set())
+    return kind, *((name, _hashable(value)) for name, value in probe.param_groups[0].items() if name not in free)
 
 
-def _closure(row: Parameter, objective: Objective) -> Callable[[], Tensor]:
-    def closure() -> Tensor:
-        with torch.no_grad():
-            theta = row.detach().unsqueeze(0)
-            row.grad = objective.gradient(theta).squeeze(0)
-            return objective.loss(theta).squeeze(0)
+def _hashable(value: Any) -> Hashable:
+    """A list of a YAML file as the tuple it stands for: equal settings must be equal, and keys of a dict."""
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return tuple(_hashable(v) for v in value)
+    return value
 
-    return closure
+
+def _check_shared(settings: Sequence[tuple[Hashable, ...]]) -> None:
+    first = settings[0]
+    for other in settings[1:]:
+        if other != first:
+            ours, theirs = [part for part in first if part not in other], [part for part in other if part not in first]
+            raise ValueError(f"Members with {ours} and members with {theirs} cannot be trained side by side.")
+
+
+def _own(name: str, settings: Sequence[dict[str, Any]], theta: Tensor, even_if_shared: bool = False) -> Tensor | None:
+    """A setting of the members (K, 1), or None where all agree and torch's optimizer can have it."""
+    values = [float(one[name]) for one in settings]
+    return theta.new_tensor(values).unsqueeze(1) if even_if_shared or len(set(values)) > 1 else None

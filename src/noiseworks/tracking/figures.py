@@ -42,7 +42,7 @@ def draw_all(folder: Path, problem: Problem, outcome: Outcome) -> list[Path]:
 
 def _loss(axes: Axes, outcome: Outcome) -> None:
     curves = {
-        name: [(step, values[0].item()) for step, values in outcome.curves.get(name, [])]
+        name: [(step, values[0].item()) for step, values in outcome.curves[name]] if name in outcome.curves else []
         for name in ("train/loss", "train/nll", "val/nll")
     }
     labels = {"train/loss": "train/loss: one minibatch, at the scale of the fit"}

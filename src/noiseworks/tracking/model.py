@@ -11,9 +11,8 @@ from mlflow.models.model import Model
 from mlflow.types import ColSpec, Schema, TensorSpec
 
 import noiseworks
-from noiseworks.data.examples import Examples
 from noiseworks.tracking import predictor
-from noiseworks.tracking.artifacts import write_json
+from noiseworks.tracking.artifacts import to_json
 
 if TYPE_CHECKING:
     from noiseworks.tracking.run import MlflowRun
@@ -29,23 +28,24 @@ class Flavor:
     def save_model(path: str, mlflow_model: Model, saved: dict[str, Any], signature: ModelSignature) -> None:
         folder = Path(path)
         folder.mkdir(parents=True)
-        write_json(folder / "predictor.json", saved)
+        (folder / "predictor.json").write_bytes(to_json(saved))
         (folder / "requirements.txt").write_text(f"noiseworks=={noiseworks.__version__}\n")
         mlflow_model.signature = signature
         mlflow.pyfunc.add_to_model(mlflow_model, loader_module=predictor.__name__, data="predictor.json")
         mlflow_model.save(str(folder / "MLmodel"))
 
 
-def log_model(run: MlflowRun, saved: dict[str, Any], examples: Examples) -> None:
+def log_model(run: MlflowRun, saved: dict[str, Any]) -> None:
+    """`saved` is what `predictor.to_json` gives."""
     mlflow.set_tracking_uri(run.uri)
     mlflow.set_experiment(experiment_id=run.experiment)  # MLflow files the model under the current one
-    Model.log(None, Flavor, name="model", run_id=run.id, saved=saved, signature=signature(examples))
+    Model.log(None, Flavor, name="model", run_id=run.id, saved=saved, signature=signature(saved))
 
 
-def signature(examples: Examples) -> ModelSignature:
+def signature(saved: dict[str, Any]) -> ModelSignature:
     columns: list[ColSpec | TensorSpec] = [
-        ColSpec("string" if column.levels else "double", column.name) for column in examples.columns
+        ColSpec("string" if column["levels"] else "double", column["name"]) for column in saved["columns"]
     ]
-    if examples.offset_name is not None:
-        columns.append(ColSpec("double", examples.offset_name))
+    if saved["offset"] is not None:
+        columns.append(ColSpec("double", saved["offset"]))
     return ModelSignature(Schema(columns), Schema([ColSpec("double")]))

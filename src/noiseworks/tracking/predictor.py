@@ -18,10 +18,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from noiseworks.problem import Problem
+    from noiseworks.trainer.outcome import Outcome
 
 
-def to_json(problem: Problem, theta: torch.Tensor, scale: float | None) -> dict[str, Any]:
-    """Everything in numbers and names."""
+def to_json(problem: Problem, outcome: Outcome) -> dict[str, Any]:
+    """Everything in numbers and names, of the first member that did not fail."""
+    good = next(k for k in range(len(outcome.theta)) if k not in outcome.failures)
+    theta, scale = outcome.theta[good], None if outcome.scale is None else outcome.scale[good].item()
     return {
         "noise": _settings(problem.noise.with_scale(scale)),
         "model": _settings(problem.model),

@@ -14,39 +14,41 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, Metric, Param, RunTag
 
-from noiseworks.data.examples import Examples
-
 METRICS, PARAMS, TAGS = 1000, 100, 100  # what MLflow takes in one log_batch
-LONGEST_PARAM, LONGEST_TAG = 6000, 5000
+LONGEST_NOTE = 7000
 FLUSH_SECONDS = 3.0
 
 
 class MlflowRun:
     """A run that is RUNNING until `finish`. Metrics are written every few seconds and at the end."""
 
-    def __init__(
-        self, uri: str, experiment: str, name: str, params: Mapping[str, Any], tags: Mapping[str, str]
-    ) -> None:
+    def __init__(self, uri: str, experiment: str, run: str) -> None:
         self.client = MlflowClient(uri)
-        self.uri, self.experiment = uri, experiment
-        with undisturbed():
-            self.id: str = self.client.create_run(experiment, run_name=name, tags=_short_tags(tags)).info.run_id
-            for chunk in _chunks([Param(key, str(value)[:LONGEST_PARAM]) for key, value in params.items()], PARAMS):
-                self.client.log_batch(self.id, params=chunk)
+        self.uri, self.experiment, self.id = uri, experiment, run
         self.buffer: list[Metric] = []
         self.flushed = time.monotonic()
 
-    def log_dataset(self, examples: Examples) -> None:
-        """The data set with its digest, as MLflow shows it in its table of runs."""
-        schema = ", ".join([*examples.features, examples.target])
-        dataset = Dataset(
-            name=Path(examples.source.split(":")[-1]).stem.split(",")[0],
-            digest=examples.digest,
-            source_type="local",
-            source=examples.source,
-            profile=f'{{"num_rows": {len(examples)}, "columns": "{schema[:1000]}"}}',
-        )
+    @classmethod
+    def start(
+        cls, uri: str, experiment: str, name: str, params: Mapping[str, str], tags: Mapping[str, str]
+    ) -> MlflowRun:
+        client = MlflowClient(uri)
+        with undisturbed():
+            run = client.create_run(experiment, run_name=name, tags=dict(tags)).info.run_id
+            for chunk in _chunks([Param(key, value) for key, value in params.items()], PARAMS):
+                client.log_batch(run, params=chunk)
+        return cls(uri, experiment, run)
+
+    def log_dataset(self, dataset: Dataset) -> None:
         self.client.log_inputs(self.id, [DatasetInput(dataset)])
+
+    def log_files(self, files: Sequence[Path], folder: str | None = None) -> None:
+        for file in files:
+            self.client.log_artifact(self.id, str(file), folder)
+
+    def note(self, text: str) -> None:
+        """The description of the run, shown at the top of its page."""
+        self.tag({"mlflow.note.content": f"```\n{text[:LONGEST_NOTE]}\n```"})
 
     def log(self, name: str, value: float, step: int = 0) -> None:
         self.buffer.append(Metric(name, value, time.time_ns() // 1_000_000, step))
@@ -61,7 +63,7 @@ class MlflowRun:
 
     def tag(self, tags: Mapping[str, str]) -> None:
         with undisturbed():
-            self.client.log_batch(self.id, tags=[RunTag(key, value) for key, value in _short_tags(tags).items()])
+            self.client.log_batch(self.id, tags=[RunTag(key, value) for key, value in tags.items()])
 
     def finish(self, status: str) -> None:
         self.flush()
@@ -96,10 +98,6 @@ def git_commit() -> str | None:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None
-
-
-def _short_tags(tags: Mapping[str, str]) -> dict[str, str]:
-    return {key: str(value)[:LONGEST_TAG] for key, value in tags.items()}
 
 
 def _chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -15,8 +17,8 @@ from noiseworks.model import Model
 from noiseworks.noise import Noise
 from noiseworks.noise.scale import weighted_mean
 from noiseworks.optimizer import Schedule
-from noiseworks.optimizer.exact import cheap, solve_problem
-from noiseworks.optimizer.members import MakeOptimizer
+from noiseworks.optimizer.exact import Solutions, cheap
+from noiseworks.optimizer.members import MakeOptimizer, learning_rate
 from noiseworks.problem import Part, Problem
 from noiseworks.streams import generator
 
@@ -37,8 +39,7 @@ class Member:
 
     @property
     def lr(self) -> float:
-        optimizer = self.make_optimizer([torch.nn.Parameter(torch.zeros(1))])
-        return float(optimizer.param_groups[0]["lr"])
+        return learning_rate(self.make_optimizer)
 
 
 @dataclass(frozen=True)
@@ -162,19 +163,16 @@ class Ensemble:
         return torch.stack(shifts).to(self.device)[self.which]
 
     def solve(self, members: Sequence[Member]) -> None:
-        """Keep the exact answers (K, number of terms), in units of the data, if they cost next to nothing."""
-        if not self.model.linear or not cheap(self.problems):
-            return
-        answers: dict[tuple[int, Noise], Tensor] = {}
-        keys = [(id(m.problem), m.noise.with_scale(None) if m.noise.separable else m.noise) for m in members]
-        try:
-            for m, key in zip(members, keys):
-                if key not in answers:
-                    answers[key] = solve_problem(m.problem, key[1]).theta
-        except UserError:
-            return  # no finite optimum: training goes on without a reference
-        theta = torch.stack([answers[key] for key in keys]).to(self.device)
-        self.exact = self.coefficients(theta, torch.arange(len(members), device=self.device))
+        """Keep the exact answers (K, number of terms), in units of the data, of those for which they cost next to
+        nothing; nan for the others, and where there is no finite optimum."""
+        solutions = Solutions()
+        theta = torch.full((len(members), self.model.num_parameters(self.num_features)), math.nan, dtype=torch.float64)
+        for k, m in enumerate(members):
+            if cheap(m.problem):
+                with contextlib.suppress(UserError):  # training goes on without a reference
+                    theta[k] = solutions.of(m.problem, m.noise).theta
+        if not theta.isnan().all():
+            self.exact = self.coefficients(theta.to(self.device), torch.arange(len(members), device=self.device))
 
     def _given_scale(self, members: Sequence[Member]) -> Tensor | None:
         scales = [m.noise.scale_value for m in members]

@@ -10,13 +10,13 @@ from torch import Tensor
 
 from noiseworks.data.blocks import Blocks
 from noiseworks.errors import UserError
-from noiseworks.optimizer.exact import solve_problem
+from noiseworks.exact import Answer
 from noiseworks.optimizer.members import takes_all_rows
 from noiseworks.problem import Stream
 from noiseworks.streams import generator
 from noiseworks.trainer.ensemble import Ensemble, Member
-from noiseworks.trainer.monitor import Monitor, Points
-from noiseworks.trainer.outcome import Outcome
+from noiseworks.trainer.monitor import Bar, Monitor, Points
+from noiseworks.trainer.outcome import Curve, Outcome
 from noiseworks.trainer.regression import LinearRegression
 from noiseworks.trainer.settings import Settings
 
@@ -44,10 +44,11 @@ def train(
     curve_points: int = 1000,
     keep_path: bool = False,
     live: Callable[[Points], None] | None = None,
+    bar: Bar | None = None,
 ) -> Outcome:
-    """Train members that share shapes, batch size, order, optimizer class and settings, in one Lightning fit."""
+    """Train members that share shapes, batch size, order and what `shared_settings` says, in one Lightning fit."""
     data = members[0].problem.data
-    monitor = Monitor(settings, curve_points, live)
+    monitor = Monitor(settings, curve_points, live, bar)
     lightning = settings.lightning([monitor])
     ensemble = Ensemble(members, settings.dtype, lightning.strategy.root_device)
     ensemble.solve(members)
@@ -70,14 +71,14 @@ def train(
             values[k] = math.nan
         if outcome.scale is not None:
             outcome.scale[k] = math.nan
-    outcome.curves = monitor.curves
+    for name, points in monitor.curves.items():
+        outcome.curves[name] = Curve([step for step, _ in points], torch.stack([values for _, values in points], 1))
     outcome.path = torch.cat(monitor.path) if keep_path else None
     return outcome
 
 
-def solve_exactly(members: Sequence[Member]) -> Outcome:
-    """`optimizer=exact` for each member."""
-    answers = [solve_problem(m.problem, m.noise) for m in members]
+def solve_exactly(members: Sequence[Member], answers: Sequence[Answer]) -> Outcome:
+    """`optimizer=exact`: the outcome of members whose answers are these."""
     theta = torch.stack([answer.theta for answer in answers])
     ensemble = Ensemble(members, torch.float64, torch.device("cpu"))
     names = [name for name in ("train", "val", "test") if ensemble.parts[name].y.shape[1]]

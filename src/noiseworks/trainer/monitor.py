@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable
+from typing import Protocol
 
 import pytorch_lightning as pl
 import torch
@@ -17,10 +18,15 @@ from noiseworks.trainer.settings import Settings
 Points = dict[str, list[tuple[int, Tensor]]]
 
 
+class Bar(Protocol):
+    def update(self, n: float) -> object: ...
+
+
 class Monitor(pl.Callback):
     """Keeps for each of K members its answer, its curves, and how it ended.
 
-    Curves of single steps are thinned to about `curve_points`; `live`, if given, is shown each epoch's new points.
+    Curves are thinned to about `curve_points`; `live`, if given, is shown each epoch's new points. `bar` is that of a
+    sweep, which counts members; without one the fit has its own, which counts epochs.
     """
 
     def __init__(
@@ -28,8 +34,9 @@ class Monitor(pl.Callback):
         settings: Settings,
         curve_points: int,
         live: Callable[[Points], None] | None = None,
+        bar: Bar | None = None,
     ) -> None:
-        self.settings, self.curve_points, self.live = settings, curve_points, live
+        self.settings, self.curve_points, self.live, self.sweep_bar = settings, curve_points, live, bar
         self.curves: Points = defaultdict(list)
         self.failures: dict[int, str] = {}
         self.path: list[Tensor] = []
@@ -49,7 +56,7 @@ class Monitor(pl.Callback):
             total=self.settings.max_epochs,
             desc="training" if K == 1 else f"training {K} members",
             unit="epoch",
-            disable=not self.settings.progress_bar,
+            disable=self.sweep_bar is not None or not self.settings.progress_bar,
             dynamic_ncols=True,
         )
 
@@ -62,15 +69,20 @@ class Monitor(pl.Callback):
             module.set_scale(scale)
         values = torch.stack([v.double() for v in on_device.values()]).cpu()
         metrics = dict(zip(on_device, values))
-        points: Points = {name: [(module.steps_done - 1, self._spread(v))] for name, v in metrics.items()}
-        points["train/loss"] = self._loss_points(module)
+        points: Points = {"train/loss": self._loss_points(module)}
+        if self._is_kept(trainer.current_epoch):
+            points |= {name: [(module.steps_done - 1, self._spread(v))] for name, v in metrics.items()}
         for name, new in points.items():
             self.curves[name] += new
         if module.keep_path:
             self.path.append(self._path(module))
         self._keep_answers(answer.cpu(), metrics, None if scale is None else scale.cpu())
-        self._stop_members(trainer, module)
+        before = len(self.active)
+        gone = self._stop_members(trainer, module)
         self._show(metrics)
+        if self.sweep_bar is not None:
+            left = self.settings.max_epochs - trainer.current_epoch - 1
+            self.sweep_bar.update((before + gone * left) / self.settings.max_epochs)
         if self.live:
             self.live(points)
 
@@ -100,8 +112,12 @@ class Monitor(pl.Callback):
         self.since_best[active] = torch.where(better, 0, self.since_best[active] + 1)
         return better
 
-    def _stop_members(self, trainer: pl.Trainer, module: LinearRegression) -> None:
-        """Members that diverged or no longer improve leave the tensors."""
+    def _is_kept(self, epoch: int) -> bool:
+        last = self.settings.max_epochs - 1
+        return epoch == last or epoch % math.ceil(self.settings.max_epochs / self.curve_points) == 0
+
+    def _stop_members(self, trainer: pl.Trainer, module: LinearRegression) -> int:
+        """Members that diverged or no longer improve leave the tensors. Says how many."""
         alive = module.alive.cpu()
         self.epochs[self.active] += 1
         self.steps[self.active] = module.steps_done
@@ -120,6 +136,7 @@ class Monitor(pl.Callback):
             self.active = self.active[members]
             module.keep(members.to(module.active.device))
             trainer.datamodule.keep(members)  # type: ignore[attr-defined]
+        return int((~stay).sum())
 
     def _loss_points(self, module: LinearRegression) -> list[tuple[int, Tensor]]:
         losses = torch.cat(module.losses).cpu()  # (steps of this epoch, active)

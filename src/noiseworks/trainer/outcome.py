@@ -2,9 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A metric along the steps: values (K, T), nan where a member has none."""
+
+    steps: list[int]
+    values: Tensor
+
+    def __iter__(self) -> Iterator[tuple[int, Tensor]]:
+        """(step, (K,)) in the order of the steps."""
+        return zip(self.steps, self.values.unbind(1))
+
+    def last(self) -> tuple[Tensor, Tensor]:
+        """The latest value of each member and its step, (K,) both; nan and -1 for a member without one."""
+        there = torch.isfinite(self.values)
+        at = there.long().cumsum(1).argmax(1, keepdim=True)  # the first to reach the count: the last that is there
+        has = there.any(1)
+        value = self.values.gather(1, at).squeeze(1).where(has, torch.nan)
+        return value, torch.tensor(self.steps)[at.squeeze(1)].where(has, -1)
 
 
 @dataclass
@@ -17,6 +39,22 @@ class Outcome:
     scale: Tensor | None  # (K,)
     metrics: dict[str, Tensor]  # name -> (K,); nan for a member that failed
     failures: dict[int, str]  # member -> why
-    curves: dict[str, list[tuple[int, Tensor]]] = field(default_factory=dict)  # name -> (step, (K,)), nan: no value
+    curves: dict[str, Curve] = field(default_factory=dict)
     path: Tensor | None = None  # (steps, K, number of terms), if it was asked for
     kind: str = "trained"  # or "optimum", "stationary point"
+
+    def take(self, start: int, stop: int) -> Outcome:
+        """That of the members start ... stop - 1."""
+        own = slice(start, stop)
+        exact = None if self.exact is None or self.exact[own].isnan().all() else self.exact[own]
+        return Outcome(
+            theta=self.theta[own],
+            coefficients=self.coefficients[own],
+            exact=exact,
+            scale=None if self.scale is None else self.scale[own],
+            metrics={name: values[own] for name, values in self.metrics.items()},
+            failures={k - start: why for k, why in self.failures.items() if start <= k < stop},
+            curves={name: Curve(curve.steps, curve.values[own]) for name, curve in self.curves.items()},
+            path=None if self.path is None else self.path[:, own],
+            kind=self.kind,
+        )

@@ -29,14 +29,13 @@ class LinearRegression(pl.LightningModule):
         super().__init__()
         self.automatic_optimization = False
         self.ensemble, self.total_steps, self.keep_path = ensemble, total_steps, keep_path
-        self.make_optimizer = members[0].make_optimizer
+        self.make_optimizers = [m.make_optimizer for m in members]
         self.schedules = [m.schedule for m in members]
         self.theta = Parameter(ensemble.initial(members))
         device, dtype = ensemble.device, ensemble.dtype
         K = len(members)
         self.active = torch.arange(K, device=device)  # positions, in the ensemble, of the members still trained
-        lrs = {id(m.make_optimizer): m.lr for m in members}
-        self.lr = torch.tensor([[lrs[id(m.make_optimizer)]] for m in members], device=device, dtype=dtype)
+        self.lr = torch.tensor([[m.lr] for m in members], device=device, dtype=dtype)
         self.average = torch.zeros(self.theta.shape, device=device, dtype=torch.float64)
         self.averaged = torch.zeros(K, 1, device=device)  # how many iterates are in the average
         self.alive = torch.ones(K, dtype=torch.bool, device=device)
@@ -48,7 +47,7 @@ class LinearRegression(pl.LightningModule):
         self.noise, self.per_step = ensemble.noise, torch.ones(K, 1, device=device, dtype=dtype)
 
     def configure_optimizers(self) -> Any:
-        self.stepper = make_stepper(self.make_optimizer, self.theta)
+        self.stepper = make_stepper(self.make_optimizers, self.theta)
         return self.stepper.optimizers
 
     def on_fit_start(self) -> None:

@@ -1,0 +1,5 @@
+"""The protocol of tasks that run many jobs at once; composition.py says why it is defined elsewhere."""
+
+from hydra_plugins.noiseworks._batch import Batch, BatchJob, RunsBatches
+
+__all__ = ["Batch", "BatchJob", "RunsBatches"]

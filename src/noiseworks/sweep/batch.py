@@ -1,0 +1,117 @@
+"""The jobs of a sweep that Hydra's vectorized launcher hands over all at once."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
+
+from noiseworks.errors import FitFailed, UserError
+from noiseworks.job import make_job
+from noiseworks.pieces import Pieces
+from noiseworks.sweep.best import Best
+from noiseworks.sweep.ended import Ended
+from noiseworks.sweep.groups import GIB, Group, SweepJob, make_groups
+from noiseworks.sweep.plan import describe
+from noiseworks.sweep.train import run_group
+from noiseworks.tracking import journal
+from noiseworks.tracking.settings import Mlflow
+from noiseworks.tracking.sweep import Parent, Sweep
+
+if TYPE_CHECKING:
+    from hydra_plugins.noiseworks.batch import Batch
+
+AT_ONCE = 1000  # runs that are written together: their contents are in memory
+
+
+def run_batch(batch: Batch) -> Sequence[Any]:
+    """For each job the value to minimise, or why it failed. A mistake in any stops all before anything is trained."""
+    jobs = _make_jobs(batch)
+    groups = make_groups(jobs, batch.memory_gib * GIB)
+    print(f"\n{describe(groups, batch.memory_gib)}\n", flush=True)
+    if batch.dry_run:
+        return [None] * len(jobs)
+    gc.freeze()  # what was imported stays
+    gc.enable()
+    sweep = Sweep(Path(batch.sweep_dir))
+    _open(jobs, sweep)
+    results: dict[int, Any] = {}
+    best = Best(sweep.folder)
+    quiet = not all(of.job.trainer.progress_bar for of in jobs)
+    shape = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
+    total = sum(group.members for group in groups)
+    with tqdm(total=total, desc="sweep", bar_format=shape, disable=quiet, dynamic_ncols=True) as bar:
+        for group in groups:
+            for ended in _recorded(group, sweep, batch.job_folders, bar):
+                best.offer(ended)
+                results[ended.of.num] = _result(ended)
+    best.save()
+    return [results[of.num] for of in jobs]
+
+
+def _make_jobs(batch: Batch) -> list[SweepJob]:
+    pieces, jobs = Pieces(), []
+    for given in batch.jobs:
+        try:
+            job = make_job(given.config, given.choices, pieces)
+        except UserError as error:
+            raise UserError(f"Job {given.num} ({' '.join(given.overrides)}): {error} Nothing was started.") from error
+        swept = journal.swept_values(given.overrides, job.config, job.choices)
+        jobs.append(SweepJob(given.num, job, swept, Path(given.output_dir)))
+    return jobs
+
+
+def _open(jobs: Sequence[SweepJob], sweep: Sweep) -> None:
+    """Refuse a device or a store that there is not; start the parent runs."""
+    for trainer in {of.job.trainer for of in jobs if not of.job.exact}:
+        trainer.lightning([])
+    for of in jobs:
+        if isinstance(of.job.tracking, Mlflow):
+            sweep.parent(of.job)
+
+
+def _recorded(group: Group, sweep: Sweep, folders: bool, bar: Any) -> Iterator[Ended]:
+    """The group's jobs, each with its run in MLflow and its line in the sweep's journal."""
+    started = time.time_ns() // 1_000_000
+    all_ended = run_group(group, bar)
+    while some := list(islice(all_ended, AT_ONCE)):
+        _write_runs(some, sweep, started)
+        if folders:
+            for ended in some:
+                _write_files(ended)
+        journal.append(sweep.folder, [ended.row() for ended in some])
+        yield from some
+
+
+def _write_runs(some: Sequence[Ended], sweep: Sweep, started: int) -> None:
+    now = time.time_ns() // 1_000_000
+    by_parent: dict[Parent, list[Ended]] = {}
+    for ended in some:
+        if ended.tracked:
+            by_parent.setdefault(sweep.parent(ended.of.job), []).append(ended)
+    for parent, children in by_parent.items():
+        from noiseworks.tracking.finished import write_runs
+
+        runs = [child.finished_run(sweep.tags(child.of.job), started, now) for child in children]
+        for child, run in zip(children, write_runs(parent.uri, parent.experiment, runs)):
+            child.run = run
+            child.log_model(parent)
+
+
+def _write_files(ended: Ended) -> None:
+    ended.of.folder.mkdir(parents=True, exist_ok=True)
+    for name, content in ended.files.items():
+        path = ended.of.folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+
+
+def _result(ended: Ended) -> Any:
+    if ended.failure is None:
+        return ended.objective
+    return FitFailed(f"The fit failed: {ended.failure}.")

@@ -1,0 +1,99 @@
+"""How a job of a group ended, and what is kept of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from noiseworks.problem import Problem
+from noiseworks.sweep.groups import SweepJob
+from noiseworks.tracking import artifacts, contents
+from noiseworks.tracking.figures import draw_all
+from noiseworks.tracking.journal import Row
+from noiseworks.tracking.predictor import to_json as predictor
+from noiseworks.tracking.settings import Mlflow
+from noiseworks.tracking.sweep import Parent
+from noiseworks.trainer.outcome import Outcome
+
+if TYPE_CHECKING:
+    from noiseworks.tracking.finished import FinishedRun
+
+
+@dataclass
+class Ended:
+    """`problem` and `outcome` are None for a job whose data said no; `failure` says why a job failed."""
+
+    of: SweepJob
+    problem: Problem | None
+    outcome: Outcome | None
+    failure: str | None
+    seconds: float
+    run: str | None = None
+
+    def __post_init__(self) -> None:
+        self.metrics: dict[str, float] = {}
+        if self.outcome is not None:
+            self.metrics = artifacts.final_metrics(self.outcome) | {"run/seconds": self.seconds}
+        self.files = artifacts.files(self.of.job, self.problem, self.outcome, self.metrics)
+        if self._wants("figures"):
+            with TemporaryDirectory() as folder:
+                for path in draw_all(Path(folder), self.problem, self.outcome):  # type: ignore[arg-type]
+                    self.files[f"figures/{path.name}"] = path.read_bytes()
+
+    def _wants(self, key: str) -> bool:
+        return self.failure is None and self.of.job.tracking.wants(key, in_sweep=True)
+
+    @property
+    def objective(self) -> float | None:
+        return None if self.failure is not None else artifacts.objective(self.metrics)
+
+    @property
+    def status(self) -> str:
+        return "FINISHED" if self.failure is None else "FAILED"
+
+    def finished_run(self, parent_tags: dict[str, str], started: int, ended: int) -> FinishedRun:
+        from noiseworks.tracking.finished import FinishedRun
+
+        job, tags = self.of.job, contents.tags(self.of.job) | parent_tags
+        points: list[tuple[str, float, int]] = []
+        if self.outcome is not None:
+            points = list(contents.curve_points(self.outcome))
+            shown = {name: value for name, value, _ in points}
+            last = max((step for _, _, step in points), default=0)
+            points += contents.final_points(self.metrics, shown, last)
+        reasons = [self.failure] if self.outcome is None else list(self.outcome.failures.values())
+        if reasons:
+            tags |= contents.failure_tag("; ".join(str(reason) for reason in reasons))
+        return FinishedRun(
+            name=contents.run_name(job),
+            status=self.status,
+            started=started,
+            ended=ended,
+            params=contents.params(job),
+            tags=tags,
+            points=[(name, value, step, ended) for name, value, step in points],
+            dataset=None if self.problem is None else contents.dataset(self.problem.examples),
+            files=self.files,
+        )
+
+    def row(self) -> Row:
+        answer = json.loads(self.files["coefficients.json"]) if "coefficients.json" in self.files else None
+        of, value = self.of, self.objective
+        return Row(of.num, of.swept, self.status, self.failure, value, self.run, self.metrics, answer)
+
+    def log_model(self, parent: Parent) -> None:
+        """If every job of the sweep is to have its own (tracking.model=true)."""
+        if self._wants("model"):
+            from noiseworks.tracking.model import log_model
+            from noiseworks.tracking.run import MlflowRun
+
+            assert self.run is not None
+            run = MlflowRun(parent.uri, parent.experiment, self.run)
+            log_model(run, predictor(self.problem, self.outcome))  # type: ignore[arg-type]
+
+    @property
+    def tracked(self) -> bool:
+        return isinstance(self.of.job.tracking, Mlflow)

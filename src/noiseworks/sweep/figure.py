@@ -1,0 +1,54 @@
+"""The objective against each key that was swept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from noiseworks.sweep.table import name_of_objective, varied
+from noiseworks.tracking.figures import BLUE, ORANGE
+from noiseworks.tracking.journal import Row
+
+MOST_PANELS = 6
+
+
+def draw_sweep(path: Path, rows: Sequence[Row]) -> list[Path]:
+    """One panel a key; jobs that failed stand as crosses on the upper edge. Nothing to draw: no file."""
+    keys = varied(rows)[:MOST_PANELS]
+    if not keys or all(row.objective is None for row in rows):
+        return []
+    figure = Figure(figsize=(max(5.0, 3.6 * len(keys)), 3.6), dpi=110, layout="constrained")
+    panels = figure.subplots(1, len(keys), sharey=True, squeeze=False)[0]
+    for axes, key in zip(panels, keys):
+        _panel(axes, key, rows)
+    panels[0].set_ylabel(name_of_objective(rows))
+    figure.savefig(path)
+    return [path]
+
+
+def _panel(axes: Axes, key: str, rows: Sequence[Row]) -> None:
+    values = [row.swept.get(key) for row in rows]
+    numeric = all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values)
+    if numeric:
+        x = [float(value) for value in values]  # type: ignore[arg-type]
+        if min(x) > 0 and max(x) / min(x) > 10 and key.split(".")[-1] != "seed":
+            axes.set_xscale("log")
+    else:
+        levels = list(dict.fromkeys(map(str, values)))
+        x = [float(levels.index(str(value))) for value in values]
+        axes.set_xticks(range(len(levels)), levels)
+    good = [(a, row.objective) for a, row in zip(x, rows) if row.objective is not None]
+    axes.scatter([a for a, _ in good], [value for _, value in good], s=12, color=BLUE, alpha=0.5, linewidths=0)
+    ordered = sorted(value for _, value in good)
+    low, high = ordered[0], ordered[int(0.97 * (len(ordered) - 1))]  # the worst few may be far above the rest
+    pad = 0.05 * (high - low) or 0.1
+    axes.set_ylim(low - pad, high + 2 * pad)
+    failed = [a for a, row in zip(x, rows) if row.objective is None]
+    axes.scatter(failed, [high + 1.5 * pad] * len(failed), marker="x", color=ORANGE, label="failed")
+    if failed:
+        axes.legend(fontsize="small")
+    axes.set_xlabel(key)
+    axes.spines[["top", "right"]].set_visible(False)

@@ -1,0 +1,109 @@
+"""Which jobs can be trained side by side, and how many of them fit in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from noiseworks.data.base import Shape
+from noiseworks.data.blocks import BLOCK_BYTES, BLOCK_STEPS
+from noiseworks.errors import UserError
+from noiseworks.job import Job
+from noiseworks.optimizer.members import shared_settings, takes_all_rows
+from noiseworks.trainer.ensemble import CHUNK
+
+GIB = 2**30
+
+
+@dataclass(frozen=True)
+class SweepJob:
+    """A job of a sweep with its number, the values that its overrides set, and its folder."""
+
+    num: int
+    job: Job
+    swept: dict[str, Any]
+    folder: Path
+
+
+@dataclass
+class Group:
+    """Jobs trained side by side. One whose data cannot be read has no shape, and is a group of its own."""
+
+    shape: Shape | None
+    jobs: list[SweepJob] = field(default_factory=list)
+    members: int = 0
+    bytes: int = 0
+    problems: set[str] = field(default_factory=set)  # their keys: equal problems are in memory once
+
+
+def make_groups(jobs: Iterable[SweepJob], memory: float) -> list[Group]:
+    """In the order of the jobs; a group holds as many as `memory`, in bytes, allows, and at least one."""
+    open_groups: dict[Hashable, Group] = {}
+    groups = []
+    for job in jobs:
+        shape = _shape(job.job)
+        key = job.num if shape is None else group_key(job.job, shape)
+        problems = _problem_keys(job.job)
+        group, problem_bytes, member_bytes = open_groups.get(key), *_bytes(job.job, shape)
+        more = member_bytes + problem_bytes * len(problems - group.problems if group else problems)
+        if group is None or group.bytes + more > memory:
+            group = open_groups[key] = Group(shape, bytes=_fixed_bytes(shape))
+            more = member_bytes + problem_bytes * len(problems)
+            groups.append(group)
+        group.jobs.append(job)
+        group.members += job.job.replicates
+        group.bytes += more
+        group.problems |= problems
+    return groups
+
+
+def _shape(job: Job) -> Shape | None:
+    try:
+        return job.data.shape()
+    except UserError:
+        return None  # said by the job itself, when its turn comes
+
+
+def group_key(job: Job, shape: Shape) -> Hashable:
+    """Equal for jobs that differ only in what members may differ in: seeds, data seeds and laws, learning rates,
+    schedules, decay, momentum, initial scales, noise scales."""
+    data = job.data
+    common = (
+        shape,
+        job.val_fraction(),
+        data.test_fraction,
+        data.standardize,
+        repr(replace(job.model, init_scale=0.0)),
+        repr(job.noise.with_scale(None)),
+        job.noise.scale_value is None,
+    )
+    if job.exact:
+        return common
+    tracking = (job.tracking.points(True), job.tracking.trajectory)
+    trainer = replace(job.trainer, progress_bar=False)
+    return (*common, data.batch_size, data.order, shared_settings(job.optimizer), trainer, tracking)
+
+
+def _problem_keys(job: Job) -> set[str]:
+    return {job.problem_key(replicate) for replicate in range(job.replicates if job.varies else 1)}
+
+
+def _bytes(job: Job, shape: Shape | None) -> tuple[int, int]:
+    """What one more problem takes, and what one more job takes beside its problems."""
+    if shape is None:
+        return 0, 0
+    n, d, item = shape.examples, shape.features, 4 if job.trainer.precision.startswith("32") else 8
+    columns = max(job.model.num_parameters(d), d + 1)
+    problem = n * (8 * (2 * d + columns + 4) + item * (columns + 3))
+    steps = 1 if not job.exact and takes_all_rows(job.optimizer) else -(-n // job.data.batch_size)
+    member = 16 * n + 8 * steps + item * 4 * min(steps, BLOCK_STEPS) * columns + 100 * 8 * job.tracking.points(True)
+    if job.tracking.trajectory:
+        member += 16 * steps * job.trainer.max_epochs * columns
+    return problem, job.replicates * member
+
+
+def _fixed_bytes(shape: Shape | None) -> int:
+    """Blocks of minibatches and the chunks of an evaluation."""
+    return 0 if shape is None else 3 * BLOCK_BYTES + 6 * 8 * CHUNK

@@ -1,0 +1,68 @@
+"""One group of jobs, trained or solved side by side."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from noiseworks.errors import UserError
+from noiseworks.exact import Answer
+from noiseworks.optimizer.exact import Solutions
+from noiseworks.problem import Problem
+from noiseworks.sweep.ended import Ended
+from noiseworks.sweep.groups import Group, SweepJob
+from noiseworks.trainer.ensemble import Member
+from noiseworks.trainer.fit import check_trainable, solve_exactly, train
+from noiseworks.trainer.monitor import Bar
+from noiseworks.trainer.outcome import Outcome
+
+
+def run_group(group: Group, bar: Bar) -> Iterator[Ended]:
+    """One Lightning fit for all; a job whose data say no, or whose members diverge, fails alone."""
+    started = time.monotonic()
+    ready: list[tuple[SweepJob, list[Member]]] = []
+    answers: list[Answer] = []
+    problems: dict[str, Problem] = {}
+    solutions = Solutions()
+    for of in group.jobs:
+        try:
+            members = of.job.members(problems)
+            if of.job.exact:
+                answers += [solutions.of(m.problem, m.noise) for m in members]
+            else:
+                check_trainable(members[0], of.job.trainer)
+            ready.append((of, members))
+        except UserError as error:
+            bar.update(of.job.replicates)
+            yield Ended(of, None, None, str(error), 0.0)
+    if ready:
+        yield from _together(ready, answers, started, bar)
+
+
+def _together(
+    ready: list[tuple[SweepJob, list[Member]]], answers: list[Answer], started: float, bar: Bar
+) -> Iterator[Ended]:
+    everyone = [m for _, members in ready for m in members]
+    try:
+        outcome = _outcome(ready[0][0], everyone, answers, bar)
+    except Exception as error:  # nothing that a user did: whatever it is, the other groups go on
+        for of, members in ready:
+            yield Ended(of, members[0].problem, None, f"{type(error).__name__}: {error}", 0.0)
+        return
+    seconds = (time.monotonic() - started) / len(ready)
+    start = 0
+    for of, members in ready:
+        own = outcome.take(start, start + len(members))
+        start += len(members)
+        all_failed = len(own.failures) == len(members)
+        failure = next(iter(own.failures.values())) if all_failed else None
+        yield Ended(of, members[0].problem, own, failure, seconds)
+
+
+def _outcome(first: SweepJob, members: list[Member], answers: list[Answer], bar: Bar) -> Outcome:
+    job = first.job
+    if job.exact:
+        outcome = solve_exactly(members, answers)
+        bar.update(len(members))
+        return outcome
+    return train(members, job.trainer, job.tracking.points(True), job.tracking.trajectory, bar=bar)

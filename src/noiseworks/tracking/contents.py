@@ -1,0 +1,115 @@
+"""What a run consists of, however it is written: name, params, tags, points of metrics, files."""
+
+from __future__ import annotations
+
+import getpass
+import math
+import platform
+import socket
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+import noiseworks
+from noiseworks.data.examples import Examples
+from noiseworks.job import Job
+from noiseworks.tracking.artifacts import mean_over_members
+from noiseworks.trainer.outcome import Outcome
+
+if TYPE_CHECKING:
+    from mlflow.entities import Dataset
+
+LONGEST_PARAM, LONGEST_TAG = 6000, 5000
+GROUPS = ("data", "noise", "model", "optimizer", "schedule", "trainer")
+
+
+def run_name(job: Job) -> str:
+    return f"{job.choices['data']}-{job.choices['noise']}-{job.choices['optimizer']}"
+
+
+def params(job: Job) -> dict[str, str]:
+    return {key: str(value)[:LONGEST_PARAM] for key, value in _flat(job.config)}
+
+
+def tags(job: Job) -> dict[str, str]:
+    """The facts to filter by, and where the run comes from."""
+    tags = {key: job.choices[key] for key in GROUPS}
+    tags |= {"seed": str(job.config["seed"]), "device": device_name(job.trainer.accelerator)}
+    return tags | origin()
+
+
+@lru_cache
+def origin() -> dict[str, str]:
+    """Versions, commit, host and user: those of this process."""
+    from noiseworks.tracking.run import git_commit
+
+    tags = {f"version.{name}": version for name, version in versions().items()}
+    tags |= {"mlflow.source.name": "noiseworks", "mlflow.source.type": "LOCAL", "host": socket.gethostname()}
+    tags["mlflow.user"] = getpass.getuser()
+    commit = git_commit()
+    return tags if commit is None else {**tags, "mlflow.source.git.commit": commit}
+
+
+def failure_tag(reason: str) -> dict[str, str]:
+    return {"failure": reason[:LONGEST_TAG]}
+
+
+def dataset(examples: Examples) -> Dataset:
+    """The data set with its digest, as MLflow shows it in its table of runs."""
+    from mlflow.entities import Dataset
+
+    schema = ", ".join([*examples.features, examples.target])
+    return Dataset(
+        name=Path(examples.source.split(":")[-1]).stem.split(",")[0],
+        digest=examples.digest,
+        source_type="local",
+        source=examples.source,
+        profile=f'{{"num_rows": {len(examples)}, "columns": "{schema[:1000]}"}}',
+    )
+
+
+def curve_points(outcome: Outcome) -> Iterator[tuple[str, float, int]]:
+    """(metric, value, step) of every point of every curve; for replicates the mean over those that have one."""
+    for name, curve in outcome.curves.items():
+        for step, value in zip(curve.steps, mean_over_members(curve.values).tolist()):
+            if math.isfinite(value):
+                yield name, value, step
+
+
+def last_step(outcome: Outcome) -> int:
+    return max((int(curve.last()[1].max()) for curve in outcome.curves.values()), default=0)
+
+
+def final_points(metrics: Mapping[str, float], shown: Mapping[str, float], step: int) -> list[tuple[str, float, int]]:
+    """Of the metrics those that the curves, whose latest values are `shown`, do not end with."""
+    return [(name, value, step) for name, value in metrics.items() if shown.get(name) != value]
+
+
+@lru_cache
+def versions() -> dict[str, str]:
+    from importlib.metadata import version
+
+    names = ("torch", "pytorch-lightning", "mlflow", "hydra-core")
+    return {"noiseworks": noiseworks.__version__, "python": platform.python_version()} | {n: version(n) for n in names}
+
+
+@lru_cache
+def device_name(accelerator: str) -> str:
+    if accelerator in ("gpu", "auto") and torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return "tpu" if accelerator == "tpu" else f"cpu, {torch.get_num_threads()} threads"
+
+
+def _flat(config: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Leaves of a configuration under dotted keys; the group's class stands under the group's own name."""
+    for key, value in config.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, dict):
+            yield from _flat(value, f"{name}.")
+        elif key == "_target_":
+            yield prefix.rstrip("."), value
+        elif key != "_partial_":
+            yield name, value

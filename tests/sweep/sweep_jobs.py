@@ -1,0 +1,47 @@
+"""Jobs of a sweep made in this process, without a command."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from noiseworks.cli import conf_folder
+from noiseworks.job import make_job
+from noiseworks.pieces import Pieces
+from noiseworks.sweep.groups import SweepJob
+
+BASE = ["data=synthetic", "data.num_examples=60", "data.batch_size=16", "trainer.max_epochs=3", "tracking=none"]
+
+
+class Bar:
+    """Counts what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[float] = []
+
+    def update(self, n: float) -> None:
+        self.told.append(n)
+
+
+def composed(overrides: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The configuration, resolved, and the choices."""
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        config = compose("config", list(overrides), return_hydra_config=True)
+    choices = dict(config.hydra.runtime.choices)
+    task = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+    return OmegaConf.to_container(task, resolve=True), choices
+
+
+def make_jobs(settings: Sequence[Sequence[str]], base: Sequence[str] = BASE) -> list[SweepJob]:
+    """A job for each list of overrides."""
+    return jobs_of([composed([*base, *overrides]) for overrides in settings])
+
+
+def jobs_of(configs: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> list[SweepJob]:
+    pieces = Pieces()
+    made = [make_job(config, choices, pieces) for config, choices in configs]
+    return [SweepJob(num, job, {}, Path(str(num))) for num, job in enumerate(made)]
