@@ -73,19 +73,20 @@ def main() -> None:
             raise
         message = _explained(error)
         if jobs_failed and message is not None:
-            sys.exit(1)  # which and why stands in the table
+            print(f"noiseworks: {jobs_failed}", file=sys.stderr)
+            sys.exit(1)
         if message is None:
             raise
         _complain(message, error)
     _end_sweep(None)
 
 
-def _end_sweep(error: BaseException | None) -> bool:
-    """Whether a sweep was under way."""
+def _end_sweep(error: BaseException | None) -> str | None:
+    """A sentence if jobs of a sweep failed."""
     if SweepBegins.folder is None:
-        return False
+        return None
     if not any((SweepBegins.folder / name).exists() for name in ("jobs.jsonl", "parents.json")):
-        return False  # it never started: a dry run, or a mistake found before
+        return None  # it never started: a dry run, or a mistake found before
     from noiseworks.sweep.end import end_sweep
 
     return end_sweep(SweepBegins.folder, error)

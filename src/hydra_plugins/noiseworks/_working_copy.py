@@ -56,6 +56,7 @@ class WorkingCopy:
             if line.moves and not self._finds(merged, key):
                 return False
         self._share_hydra_node(cache)
+        self._lines = list(lines)
         self._can_move = True
         return True
 
@@ -79,9 +80,10 @@ class WorkingCopy:
 
     def move(self, lines: Sequence[Line], num: int, cache: dict[str, Any]) -> None:
         """To the job of these overrides."""
-        for line in lines:
-            if line.moves:
+        for line, before in zip(lines, self._lines):
+            if line.moves and line is not before:
                 self._overwrite(line.override)
+        self._lines = list(lines)
         overrides = _of_task(lines)
         self.overrides = [str(override.input_line) for override in overrides]
         for node, text in zip(self._tasks, self.overrides):
@@ -89,11 +91,11 @@ class WorkingCopy:
         self._job["num"]._val, self._job["id"]._val = num, str(num)
         self._job["override_dirname"]._val = get_overrides_dirname(overrides, **self._dirname)
         self._output._val = "???"
-        self.whole._metadata.resolver_cache = copy.deepcopy(cache)
+        _set_cache(self.whole, cache)
         with hydra_config(self._holder):
             self.output_dir = os.path.abspath(os.path.join(*(str(folder()) for folder in self._folders)))
         self._output._val = self.output_dir
-        self.task._metadata.resolver_cache = copy.deepcopy(self.whole._metadata.resolver_cache)
+        _set_cache(self.task, self.whole._metadata.resolver_cache)
 
     def _overwrite(self, override: Override) -> None:
         """In both trees; the second takes over what the first has validated and converted."""
@@ -138,6 +140,12 @@ class WorkingCopy:
         for path, reference in self._references:
             _put(config, path, reference.value())
         return config
+
+
+def _set_cache(config: DictConfig, cache: dict[str, Any]) -> None:
+    """What the last job's resolvers have said is forgotten; where they have said nothing new, nothing is to be done."""
+    if config._metadata.resolver_cache != cache:
+        config._metadata.resolver_cache = copy.deepcopy(cache)
 
 
 def _of_task(lines: Sequence[Line]) -> list[Override]:

@@ -17,8 +17,8 @@ from noiseworks.tracking.journal import Row
 from noiseworks.tracking.sweep import Parent, Sweep
 
 
-def end_sweep(folder: Path, error: BaseException | None) -> bool:
-    """Whether a job failed. `error` is what Hydra ended with."""
+def end_sweep(folder: Path, error: BaseException | None) -> str | None:
+    """A sentence if jobs failed. `error` is what Hydra ended with."""
     sweep, rows = Sweep(folder), journal.read(folder)
     parents = sweep.parents()
     files = []
@@ -32,7 +32,8 @@ def end_sweep(folder: Path, error: BaseException | None) -> bool:
         _finish(parent, sweep, rows, files, text, best, error)
     places = [f"MLflow run {parent.run} in {parent.uri}" for parent in parents]
     print("\n".join(["", text, "", f"sweep: {'; '.join([*places, f'table in {folder}/sweep.parquet'])}"]), flush=True)
-    return any(row.failure is not None for row in rows)
+    failed = [row for row in rows if row.failure is not None]
+    return f"{len(failed)} of {len(rows)} jobs failed; job {failed[0].job}: {failed[0].failure}." if failed else None
 
 
 def _finish(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,6 +26,7 @@ def draw_sweep(path: Path, rows: Sequence[Row]) -> list[Path]:
     for axes, key in zip(panels, keys):
         _panel(axes, key, rows)
     panels[0].set_ylabel(name_of_objective(rows))
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=3, fontsize="small")
     figure.savefig(path)
     return [path]
 
@@ -41,14 +43,28 @@ def _panel(axes: Axes, key: str, rows: Sequence[Row]) -> None:
         x = [float(levels.index(str(value))) for value in values]
         axes.set_xticks(range(len(levels)), levels)
     good = [(a, row.objective) for a, row in zip(x, rows) if row.objective is not None]
-    axes.scatter([a for a, _ in good], [value for _, value in good], s=12, color=BLUE, alpha=0.5, linewidths=0)
+    axes.scatter(
+        [a for a, _ in good], [value for _, value in good], s=12, color=BLUE, alpha=0.4, linewidths=0, label="job"
+    )
+    at: dict[float, list[float]] = {}
+    for a, value in good:
+        at.setdefault(a, []).append(value)
+    if len(at) < len(good):
+        axes.plot(
+            list(at),
+            [statistics.median(values) for values in at.values()],
+            "_",
+            color="black",
+            markersize=14,
+            markeredgewidth=1.5,
+            label="median",
+        )
     ordered = sorted(value for _, value in good)
     low, high = ordered[0], ordered[int(0.97 * (len(ordered) - 1))]  # the worst few may be far above the rest
     pad = 0.05 * (high - low) or 0.1
     axes.set_ylim(low - pad, high + 2 * pad)
     failed = [a for a, row in zip(x, rows) if row.objective is None]
-    axes.scatter(failed, [high + 1.5 * pad] * len(failed), marker="x", color=ORANGE, label="failed")
     if failed:
-        axes.legend(fontsize="small")
+        axes.scatter(failed, [high + 1.5 * pad] * len(failed), marker="x", color=ORANGE, label="failed")
     axes.set_xlabel(key)
     axes.spines[["top", "right"]].set_visible(False)
