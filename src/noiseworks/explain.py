@@ -12,7 +12,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
 
 def explain(error: BaseException, arguments: Sequence[str], conf: Path) -> str | None:
@@ -24,6 +24,8 @@ def explain(error: BaseException, arguments: Sequence[str], conf: Path) -> str |
         return f"{error.override} cannot be read ({text.splitlines()[0]}); say key=value, like seed=1 or a=[b,c]."
     if match := re.search(r"Ambiguous value for argument '(([^'=]+)=(.*))'", text):
         return f"{match[1]} is several values; a sweep needs -m, a list needs brackets: {match[2]}=[{match[3]}]."
+    if isinstance(error, InterpolationResolutionError) and "Could not override" not in text:
+        return f"{_full_key(text)} cannot be resolved ({text.splitlines()[0]})."
     if match := re.search(r"Interpolation key '([^']+)' not found", text):
         return f"{_full_key(text)} refers to {match[1]}, and there is no such key."
     if match := re.search(r"Could not find '([\w/@]+)/([^'/]+)'", text):

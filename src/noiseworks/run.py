@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
@@ -15,6 +16,7 @@ from noiseworks.job import Job, make_job
 from noiseworks.optimizer.exact import Solutions
 from noiseworks.tracking import journal
 from noiseworks.tracking.artifacts import coefficients, objective
+from noiseworks.tracking.journal import Row
 from noiseworks.tracking.record import Record
 from noiseworks.tracking.sweep import Sweep
 from noiseworks.tracking.table import summary
@@ -35,7 +37,9 @@ def run(cfg: DictConfig) -> float:
         sweep = Sweep(Path(hydra.sweep.dir).absolute())
         return _in_sweep(job, folder, sweep, int(hydra.job.num), list(hydra.overrides.task), started)
     members, solved = _prepare(job)
-    return objective(_fit(job, members, solved, Record(job, members[0].problem, folder, None), started)[1])
+    record = Record(job, members[0].problem, folder, None)
+    outcome, _ = _fit(job, members, solved, record, started)
+    return _value(outcome, record)
 
 
 def _fit(
@@ -46,20 +50,25 @@ def _fit(
         gc.enable()
         outcome = solved or _train(job, members, record)
         metrics = record.finish(outcome)
-    if len(outcome.failures) == len(members):
-        raise FitFailed(f"The fit failed: {next(iter(outcome.failures.values()))}. {record.where()}")
-    title = _title(job, members, outcome, time.monotonic() - started)
-    table = summary(title, members[0].problem, outcome, metrics)
-    if record.sweep is None:
-        record.note(table)
-    print(f"\n{table}\n\n{record.where()}")
+    if not outcome.failed:
+        title = _title(job, members, outcome, time.monotonic() - started)
+        table = summary(title, members[0].problem, outcome, metrics)
+        if record.sweep is None:
+            record.note(table)
+        print(f"\n{table}\n\n{record.where()}")
     return outcome, metrics
+
+
+def _value(outcome: Outcome, record: Record) -> float:
+    if outcome.failed:
+        raise FitFailed(f"The fit failed: {outcome.failed}. {record.where()}")
+    return objective(outcome)
 
 
 def _in_sweep(job: Job, folder: Path, sweep: Sweep, num: int, overrides: list[str], started: float) -> float:
     """A job of a sweep that runs by itself. A mistake that only the data reveal is a FAILED run, and the sweep goes
     on; how the job ended stands in the sweep's journal."""
-    swept = journal.swept_values(overrides, job.config, job.choices)
+    row = Row(num, journal.swept_values(overrides, job.config, job.choices), "FAILED", None, None, None, {}, None)
     record = None
     try:
         try:
@@ -70,13 +79,15 @@ def _in_sweep(job: Job, folder: Path, sweep: Sweep, num: int, overrides: list[st
         record = Record(job, members[0].problem, folder, sweep)
         outcome, metrics = _fit(job, members, solved, record, started)
     except Exception as error:
-        run = None if record is None or record.run is None else record.run.id
-        journal.append(sweep.folder, [journal.Row(num, swept, "FAILED", str(error), None, run, {}, None)])
+        run = None if record is None else record.run_id
+        journal.append(sweep.folder, [replace(row, failure=str(error), run=run)])
         raise
-    run = None if record.run is None else record.run.id
-    answer, value = coefficients(members[0].problem, outcome), objective(metrics)
-    journal.append(sweep.folder, [journal.Row(num, swept, "FINISHED", None, value, run, metrics, answer)])
-    return value
+    row = replace(row, metrics=metrics, run=record.run_id, failure=outcome.failed)
+    if not outcome.failed:
+        answer = coefficients(members[0].problem, outcome)
+        row = replace(row, status="FINISHED", objective=objective(outcome), answer=answer)
+    journal.append(sweep.folder, [row])
+    return _value(outcome, record)
 
 
 def _prepare(job: Job) -> tuple[list[Member], Outcome | None]:

@@ -194,3 +194,10 @@ def test_an_error_of_the_program_stops_only_its_group(monkeypatch):
     (group,) = make_groups(make_jobs([["seed=1"], ["seed=2"]]), GIB)
     monkeypatch.setattr("noiseworks.sweep.train.train", broken)
     assert [(e.status, e.failure) for e in run_group(group, Bar())] == [("FAILED", "RuntimeError: no more")] * 2
+
+
+def test_replicates_have_rows_of_their_own():
+    """In a sweep, too; with the rows of the first all would have its exact answer."""
+    (group,) = make_groups(make_jobs([["optimizer=exact", "replicates=3", f"seed={seed}"] for seed in (0, 1)]), GIB)
+    answers = {tuple(row) for ended in run_group(group, Bar()) for row in ended.outcome.coefficients.tolist()}
+    assert len(answers) == 6

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import QUIET
 from sweep_runs import (
     BASIC,
     DOUBLE,
@@ -22,6 +21,8 @@ from sweep_runs import (
     untimed,
 )
 
+from command_line import QUIET
+
 TABLE = [QUIET, "data=table", "data.path=counts.csv", "data.target=y", "data.batch_size=16", "trainer.max_epochs=3"]
 EXTRAS = ["data.offset=o", "data.weights=w"]
 COUNTS = ["noise=poisson", "data.seed=0"]
@@ -36,11 +37,11 @@ CASES = {
     ],
     "adam": [
         *SMALL, "optimizer=adam", "optimizer.lr=0.2", "optimizer.weight_decay=0,0.5",
-        "schedule.averaging=true,false", "model.init_scale=0,1",
+        "schedule.averaging=true,false", "model.init_scale=1",
     ],
     "shared and own rows": [*SMALL, "seed=0,1", "data.seed=0,5", "data.test_fraction=0.1", "noise=laplace"],
-    "lbfgs": [*SMALL, "optimizer=lbfgs", "seed=0,1", "model.init_scale=1", "noise=gaussian,poisson"],
-    "exact": [*SMALL, "optimizer=exact", "seed=0,1", "noise=laplace,student_t,huber"],
+    "lbfgs": [*SMALL, "optimizer=lbfgs", "seed=0,1", "model.init_scale=0,1", "noise=poisson"],
+    "exact": [*SMALL, "optimizer=exact", "seed=0,1", "noise=student_t,huber"],
     "exact counts": [*TABLE, *EXTRAS, "optimizer=exact", "noise=poisson,negative_binomial", "data.val_fraction=0.2"],
     "houses": [QUIET, "data=houses", "data.batch_size=512", "trainer.max_epochs=2", "data.seed=0", "seed=0,1"],
     "apples": [QUIET, "data=apples", "optimizer=exact", "noise=gaussian,lognormal", "data.allow_fractions=true"],
@@ -65,7 +66,7 @@ CASES = {
     "batches": [*SMALL, "data.batch_size=16,100"],
 }  # fmt: skip
 SINGLE = {  # in float32
-    "noise": [*SMALL, "noise=gaussian,laplace", "seed=0,1", "data.noise.scale=0.5"],
+    "noise": [*SMALL, "noise=laplace", "seed=0,1", "data.noise.scale=0.5"],
     "counts": [*TABLE, *COUNTS, "optimizer.lr=0.01,0.1"],
     "momentum": [*SMALL, "optimizer=sgd", "optimizer.momentum=0,0.9", "optimizer.weight_decay=0.1"],
     "adam": [*SMALL, "optimizer=adam", "optimizer.lr=0.01,0.1"],
@@ -89,13 +90,7 @@ def both(command, folder: Path, arguments: list[str]) -> tuple[Left, Left]:
     return together, alone
 
 
-XFAIL = {"patience": "the best job left early: the figure of its loss ends the sweep with a traceback"}
-
-
-@pytest.mark.parametrize(
-    "case",
-    [pytest.param(case, marks=pytest.mark.xfail(reason=XFAIL[case])) if case in XFAIL else case for case in CASES],
-)
+@pytest.mark.parametrize("case", CASES)
 def test_in_float64(command, tmp_path, case):
     together, alone = both(command, tmp_path, [*CASES[case], DOUBLE])
     assert together.result.status == alone.result.status, together.result.err + alone.result.err
@@ -169,11 +164,8 @@ ASSERT_MORE = {
     "scales": assert_one_group,
 }
 
-BEST_LATER = "the epoch's last value and the answer's have one step and one time: MLflow shows the larger as the latest"
-LONG_REASON = "the journal of a job that runs alone says more than its reason, and none of its metrics"
 
-
-@pytest.mark.parametrize("launcher", [pytest.param("vectorized", marks=pytest.mark.xfail(reason=BEST_LATER)), "basic"])
+@pytest.mark.parametrize("launcher", ["vectorized", "basic"])
 def test_the_latest_metrics_are_those_of_the_answer(command, tmp_path, launcher):
     left = sweep(command, tmp_path, *CASES["patience with adam"], f"hydra/launcher={launcher}")
     for run in left.children.values():
@@ -181,13 +173,12 @@ def test_the_latest_metrics_are_those_of_the_answer(command, tmp_path, launcher)
         assert untimed(run.data.metrics) == pytest.approx(said)
 
 
-@pytest.mark.parametrize("case", [pytest.param("diverging", marks=pytest.mark.xfail(reason=LONG_REASON)), "batches"])
+@pytest.mark.parametrize("case", ["diverging", "batches"])
 def test_the_journal_of_failed_jobs(command, tmp_path, case):
     together, alone = both(command, tmp_path, [*CASES[case], "seed=3"])
     assert_same_journals(together, alone, 1e-5, "FAILED")
 
 
-@pytest.mark.xfail(reason="its trajectory.parquet goes on, with nan, for as long as that of the last to leave")
 def test_the_trajectory_of_a_member_that_left(command, tmp_path):
     together, alone = both(command, tmp_path, [*CASES["diverging"], DOUBLE, "tracking.trajectory=true"])
     assert_same_runs(together, alone, 1e-9)

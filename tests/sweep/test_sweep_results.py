@@ -4,31 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import signal
-import socket
 import statistics
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import mlflow
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-import yaml
-from command_line import client, environment
-from mlflow import MlflowClient
 from mlflow.pyfunc import load_model
 from sweep_runs import (
-    BASIC,
     DOUBLE,
-    PARENT,
     SMALL,
     Left,
     artifacts,
-    assert_same_runs,
     coefficients,
     differences,
     read_any,
@@ -36,6 +23,7 @@ from sweep_runs import (
     untimed,
 )
 
+from command_line import client
 from noiseworks.sweep.figure import draw_sweep
 from noiseworks.tracking.journal import Row
 
@@ -86,6 +74,15 @@ def test_the_rows_are_those_of_the_runs(swept):
         else:
             assert set(terms.values()) == {None}
             assert row["scale"] is None
+
+
+def test_the_tags_to_filter_by(swept):
+    facts = {"data": "synthetic", "model": "linear", "optimizer": "minibatch_sgd", "schedule": "constant"}
+    for row in swept.table:
+        tags = swept.children[row["job"]].data.tags
+        wanted = facts | {"noise": row["noise"], "trainer": "cpu", "seed": str(row["seed"]), "sweep": "s"}
+        assert wanted.items() <= tags.items()
+        assert {"version.noiseworks", "version.torch", "device", "host", "mlflow.user"} <= tags.keys()
 
 
 def test_the_parent(swept):
@@ -210,101 +207,10 @@ def test_untracked(command, tmp_path, swept):
         assert not list(differences({name: row[name] for name in same}, same, 1e-9))
 
 
-def folder_of(left: Left, job: int) -> dict[str, Path]:
-    """The files in the job's own folder."""
-    root = left.path / str(job)
-    return {str(path.relative_to(root)): path for path in root.rglob("*") if path.is_file()}
-
-
-def test_job_folders(command, tmp_path):
-    few = [*SMALL, DOUBLE, "seed=0,1", "optimizer.lr=0.1,1e200", "schedule=constant"]
-    folders = sweep(command, tmp_path, *few, "hydra.launcher.job_folders=true", name="together")
-    basic = sweep(command, tmp_path, *few, BASIC, name="alone")
-    assert folders.result.status == basic.result.status == 1
-    for job in range(4):
-        ours, theirs = folder_of(folders, job), folder_of(basic, job)
-        theirs.pop("noiseworks.log", None)
-        assert ours.keys() == theirs.keys()
-        assert {".hydra/config.yaml", ".hydra/hydra.yaml", ".hydra/overrides.yaml", "metrics.json"} <= ours.keys()
-        assert ("coefficients.json" in ours) == (job in (0, 2))
-        for name in ours.keys() - {".hydra/hydra.yaml"}:
-            assert not list(differences(read_any(ours[name]), read_any(theirs[name]), 1e-9, name))
-        hydra = yaml.safe_load(ours[".hydra/hydra.yaml"].read_text())["hydra"]
-        assert hydra["job"]["num"] == job
-        assert hydra["runtime"]["output_dir"] == str(folders.path / str(job))
-
-
 def test_without_job_folders_there_are_none(swept):
     assert [path for path in swept.path.iterdir() if path.name.isdigit()] == []
 
 
-def test_two_sweeps_at_once_in_a_fresh_folder(command, tmp_path):
-    few = [*SMALL, "seed=range(0,5)", "optimizer.lr=0.1,0.2"]
-    results = command.together(tmp_path, [["-m", f"hydra.sweep.dir={name}", *few] for name in ("one", "two")])
-    one, two = (Left(tmp_path, name, result.succeeded()) for name, result in zip(("one", "two"), results))
-    assert one.parent.info.run_id != two.parent.info.run_id
-    assert one.parent.info.experiment_id == two.parent.info.experiment_id
-    assert len(one.children) == len(two.children) == 10
-    assert_same_runs(one, two, 1e-9)
-
-
-def test_joblib(command, tmp_path):
-    few = [*SMALL, DOUBLE, "seed=0,1", "optimizer.lr=0.1,0.2"]
-    together = sweep(command, tmp_path, *few, name="together")
-    joblib = sweep(command, tmp_path, *few, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", name="processes")
-    assert joblib.result.status == 0, joblib.result.err
-    assert len(joblib.children) == 4
-    assert_same_runs(together, joblib, 1e-9)
-
-
-@pytest.fixture
-def server(tmp_path):
-    """The address of an MLflow server."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    store = ["--backend-store-uri", f"sqlite:///{tmp_path}/far.db", "--artifacts-destination", str(tmp_path / "files")]
-    command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1", *store]
-    with (tmp_path / "log").open("w") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, env=environment())
-    try:
-        wait_for(port, process)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(600):
-        assert process.poll() is None, "the server ended"
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
-        except OSError:
-            time.sleep(0.1)
-    raise AssertionError("the server did not start in a minute")
-
-
-def test_a_server(command, tmp_path, server):
-    left = sweep(command, tmp_path, *SMALL, "seed=0,1", "optimizer.lr=0.1,0.2", MLFLOW_TRACKING_URI=server)
-    left.result.succeeded()
-    assert not (tmp_path / "mlflow.db").exists()
-    far = MlflowClient(server)
-    runs = far.search_runs([far.get_experiment_by_name("default").experiment_id])
-    (parent,) = (run for run in runs if PARENT not in run.data.tags)
-    children = {run.info.run_id: run for run in runs if PARENT in run.data.tags}
-    assert children.keys() == {row["run"] for row in left.table}
-    assert {run.data.tags[PARENT] for run in children.values()} == {parent.info.run_id}
-    for row in left.table:
-        run = children[row["run"]]
-        assert run.data.metrics["val/nll"] == row["val/nll"]
-        assert {"coefficients.json", "metrics.json", "config.yaml"} <= {f.path for f in far.list_artifacts(row["run"])}
-    assert parent.data.tags["best"] == min(left.table, key=lambda row: row["val/nll"])["run"]
-    assert "sweep.parquet" in {file.path for file in far.list_artifacts(parent.info.run_id)}
-
-
-@pytest.mark.xfail(reason="of up to 34 jobs the worst stands above the upper edge; of two only one is to be seen")
 @pytest.mark.parametrize("values", [[1.0, 2.0], [1.0, 1.5, 2.0]])
 def test_every_job_is_in_the_figure(tmp_path, monkeypatch, values):
     drawn = []

@@ -21,6 +21,7 @@ from noiseworks.sweep.plan import describe
 from noiseworks.sweep.train import run_group
 from noiseworks.tracking import journal
 from noiseworks.tracking.settings import Mlflow
+from noiseworks.tracking.store import open_store
 from noiseworks.tracking.sweep import Parent, Sweep
 
 if TYPE_CHECKING:
@@ -70,9 +71,11 @@ def _open(jobs: Sequence[SweepJob], sweep: Sweep) -> None:
     """Refuse a device or a store that there is not; start the parent runs."""
     for trainer in {of.job.trainer for of in jobs if not of.job.exact}:
         trainer.lightning([])
-    for of in jobs:
-        if isinstance(of.job.tracking, Mlflow):
-            sweep.parent(of.job)
+    tracked = [of.job for of in jobs if isinstance(of.job.tracking, Mlflow)]
+    for uri in {job.tracking.uri for job in tracked}:
+        open_store(uri)  # all of them, before a run is started in one
+    for job in tracked:
+        sweep.parent(job)
 
 
 def _recorded(group: Group, sweep: Sweep, folders: bool, bar: Any) -> Iterator[Ended]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 
 class SweepBegins(Callback):
@@ -19,5 +19,8 @@ class SweepBegins(Callback):
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         folder = Path(str(config.hydra.sweep.dir)).absolute()
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "sweep.json").write_text(json.dumps({"overrides": list(config.hydra.overrides.task)}))
+        for left in ("jobs.jsonl", "parents.json", "best/job.json"):  # by an earlier sweep into the same folder
+            (folder / left).unlink(missing_ok=True)
+        asked = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
+        (folder / "sweep.json").write_text(json.dumps({"overrides": asked}))
         SweepBegins.folder = folder

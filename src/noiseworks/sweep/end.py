@@ -64,6 +64,9 @@ def _finish(
     if error is not None and not isinstance(error, Exception):
         run.tag(failure_tag("stopped from outside"))
         run.finish("KILLED")
+    elif error is not None and not counts["FAILED"]:  # it was no job's
+        run.tag(failure_tag(f"{type(error).__name__}: {error}"))
+        run.finish("FAILED")
     else:
         run.finish("FINISHED" if finished else "FAILED")
 

@@ -48,7 +48,7 @@ class Ended:
 
     @property
     def objective(self) -> float | None:
-        return None if self.failure is not None else artifacts.objective(self.metrics)
+        return None if self.failure is not None or self.outcome is None else artifacts.objective(self.outcome)
 
     @property
     def status(self) -> str:
@@ -58,12 +58,13 @@ class Ended:
         from noiseworks.tracking.finished import FinishedRun
 
         job, tags = self.of.job, contents.tags(self.of.job) | parent_tags
-        points: list[tuple[str, float, int]] = []
+        points: list[tuple[str, float, int, int]] = []
         if self.outcome is not None:
-            points = list(contents.curve_points(self.outcome))
-            shown = {name: value for name, value, _ in points}
-            last = max((step for _, _, step in points), default=0)
-            points += contents.final_points(self.metrics, shown, last)
+            points = contents.curve_points(self.outcome, ended)
+            shown = {name: value for name, value, _, _ in points}
+            last = max((step for _, _, step, _ in points), default=0)
+            # A millisecond later: of points of the same step and time MLflow takes the largest for the latest.
+            points += [(*point, ended + 1) for point in contents.final_points(self.metrics, shown, last)]
         reasons = [self.failure] if self.outcome is None else list(self.outcome.failures.values())
         if reasons:
             tags |= contents.failure_tag("; ".join(str(reason) for reason in reasons))
@@ -74,7 +75,7 @@ class Ended:
             ended=ended,
             params=contents.params(job),
             tags=tags,
-            points=[(name, value, step, ended) for name, value, step in points],
+            points=points,
             dataset=None if self.problem is None else contents.dataset(self.problem.examples),
             files=self.files,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ MOST_PANELS = 6
 def draw_sweep(path: Path, rows: Sequence[Row]) -> list[Path]:
     """One panel a key; jobs that failed stand as crosses on the upper edge. Nothing to draw: no file."""
     keys = varied(rows)[:MOST_PANELS]
-    if not keys or all(row.objective is None for row in rows):
+    if not keys or not any(is_finite(row) for row in rows):
         return []
     figure = Figure(figsize=(max(5.0, 3.6 * len(keys)), 3.6), dpi=110, layout="constrained")
     panels = figure.subplots(1, len(keys), sharey=True, squeeze=False)[0]
@@ -31,39 +32,39 @@ def draw_sweep(path: Path, rows: Sequence[Row]) -> list[Path]:
     return [path]
 
 
-def _panel(axes: Axes, key: str, rows: Sequence[Row]) -> None:
-    values = [row.swept.get(key) for row in rows]
-    numeric = all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values)
-    if numeric:
+def is_finite(row: Row) -> bool:
+    return row.objective is not None and math.isfinite(row.objective)
+
+
+def _positions(axes: Axes, key: str, values: Sequence[object]) -> list[float]:
+    """Numbers where they are, on a logarithmic axis if they span a decade; names side by side."""
+    if all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values):
         x = [float(value) for value in values]  # type: ignore[arg-type]
         if min(x) > 0 and max(x) / min(x) > 10 and key.split(".")[-1] != "seed":
             axes.set_xscale("log")
-    else:
-        levels = list(dict.fromkeys(map(str, values)))
-        x = [float(levels.index(str(value))) for value in values]
-        axes.set_xticks(range(len(levels)), levels)
-    good = [(a, row.objective) for a, row in zip(x, rows) if row.objective is not None]
-    axes.scatter(
-        [a for a, _ in good], [value for _, value in good], s=12, color=BLUE, alpha=0.4, linewidths=0, label="job"
-    )
+        return x
+    levels = list(dict.fromkeys(map(str, values)))
+    axes.set_xticks(range(len(levels)), levels)
+    place = {level: float(i) for i, level in enumerate(levels)}
+    return [place[str(value)] for value in values]
+
+
+def _panel(axes: Axes, key: str, rows: Sequence[Row]) -> None:
+    x = _positions(axes, key, [row.swept.get(key) for row in rows])
     at: dict[float, list[float]] = {}
-    for a, value in good:
-        at.setdefault(a, []).append(value)
-    if len(at) < len(good):
-        axes.plot(
-            list(at),
-            [statistics.median(values) for values in at.values()],
-            "_",
-            color="black",
-            markersize=14,
-            markeredgewidth=1.5,
-            label="median",
-        )
-    ordered = sorted(value for _, value in good)
-    low, high = ordered[0], ordered[int(0.97 * (len(ordered) - 1))]  # the worst few may be far above the rest
-    pad = 0.05 * (high - low) or 0.1
+    for a, row in zip(x, rows):
+        if is_finite(row):
+            at.setdefault(a, []).append(row.objective or 0.0)
+    jobs = [(a, value) for a, values in at.items() for value in values]
+    axes.plot(*zip(*jobs), ".", color=BLUE, alpha=0.4, markeredgewidth=0, label="job")
+    if len(at) < len(jobs):
+        medians = [statistics.median(values) for values in at.values()]
+        axes.plot(list(at), medians, "_", color="black", markersize=14, markeredgewidth=1.5, label="median")
+    ordered = sorted(value for _, value in jobs)
+    low, high = ordered[0], ordered[math.ceil(0.97 * (len(ordered) - 1))]  # the worst few may be far above the rest
+    pad = 0.05 * (high - low) or 0.05 * abs(high) or 0.1
     axes.set_ylim(low - pad, high + 2 * pad)
-    failed = [a for a, row in zip(x, rows) if row.objective is None]
+    failed = [a for a, row in zip(x, rows) if not is_finite(row)]
     if failed:
         axes.scatter(failed, [high + 1.5 * pad] * len(failed), marker="x", color=ORANGE, label="failed")
     axes.set_xlabel(key)

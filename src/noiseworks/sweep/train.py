@@ -54,9 +54,7 @@ def _together(
     for of, members in ready:
         own = outcome.take(start, start + len(members))
         start += len(members)
-        all_failed = len(own.failures) == len(members)
-        failure = next(iter(own.failures.values())) if all_failed else None
-        yield Ended(of, members[0].problem, own, failure, seconds)
+        yield Ended(of, members[0].problem, own, own.failed, seconds)
 
 
 def _outcome(first: SweepJob, members: list[Member], answers: list[Answer], bar: Bar) -> Outcome:

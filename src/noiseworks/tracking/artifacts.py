@@ -16,6 +16,8 @@ from noiseworks.problem import Problem
 from noiseworks.tracking.config_yaml import to_yaml
 from noiseworks.trainer.outcome import Outcome
 
+ENCODE = json.JSONEncoder(allow_nan=False).encode
+
 
 def files(job: Job, problem: Problem | None, outcome: Outcome | None, metrics: dict[str, float]) -> dict[str, bytes]:
     """Name -> content; of a job that had no rows, or no outcome, what there is."""
@@ -66,14 +68,17 @@ def final_metrics(outcome: Outcome) -> dict[str, float]:
     return metrics
 
 
-def objective(metrics: dict[str, float]) -> float:
-    """What a sweep minimises: val/nll, or train/nll where nothing validates."""
-    return metrics.get("val/nll", metrics["train/nll"])
+def objective(outcome: Outcome) -> float:
+    """What a sweep minimises: val/nll, or train/nll where nothing validates, over the replicates that did not fail;
+    infinite where the model gives an observation no probability."""
+    values = outcome.metrics.get("val/nll", outcome.metrics["train/nll"])
+    mean = values[[k for k in range(len(values)) if k not in outcome.failures]].mean().item()
+    return mean if math.isfinite(mean) else math.inf
 
 
 def to_json(content: dict[str, Any]) -> bytes:
     """A key a line. (Python's own indentation takes ten times as long, which thousands of runs feel.)"""
-    lines = [f"  {json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in content.items()]
+    lines = [f"  {ENCODE(key)}: {ENCODE(value)}" for key, value in content.items()]
     return ("{\n" + ",\n".join(lines) + "\n}\n").encode()
 
 

@@ -71,12 +71,13 @@ def dataset(examples: Examples) -> Dataset:
     )
 
 
-def curve_points(outcome: Outcome) -> Iterator[tuple[str, float, int]]:
-    """(metric, value, step) of every point of every curve; for replicates the mean over those that have one."""
+def curve_points(outcome: Outcome, when: int) -> list[tuple[str, float, int, int]]:
+    """(metric, value, step, when) of every point of every curve; for replicates the mean over those that have one."""
+    points = []
     for name, curve in outcome.curves.items():
-        for step, value in zip(curve.steps, mean_over_members(curve.values).tolist()):
-            if math.isfinite(value):
-                yield name, value, step
+        values = mean_over_members(curve.values).tolist()
+        points += [(name, value, step, when) for step, value in zip(curve.steps, values) if math.isfinite(value)]
+    return points
 
 
 def last_step(outcome: Outcome) -> int:

@@ -42,8 +42,9 @@ def draw_all(folder: Path, problem: Problem, outcome: Outcome) -> list[Path]:
 
 def _loss(axes: Axes, outcome: Outcome) -> None:
     curves = {
-        name: [(step, values[0].item()) for step, values in outcome.curves[name]] if name in outcome.curves else []
+        name: [(step, values[0].item()) for step, values in outcome.curves[name] if values[0].isfinite()]
         for name in ("train/loss", "train/nll", "val/nll")
+        if name in outcome.curves
     }
     labels = {"train/loss": "train/loss: one minibatch, at the scale of the fit"}
     for (name, points), colour, width in zip(curves.items(), (GREY, BLUE, ORANGE), (0.6, 1.8, 1.8)):

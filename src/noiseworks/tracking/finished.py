@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, Metric, Param, RunStatus, RunTag
+from mlflow.entities import Dataset, Metric, Param, RunStatus, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repo import verify_artifact_path
 
 from noiseworks.tracking import bulk
-from noiseworks.tracking.run import METRICS, PARAMS, TAGS, undisturbed
+from noiseworks.tracking.run import METRICS, PARAMS, TAGS, log_dataset, undisturbed
 from noiseworks.tracking.store import quieten
 
 ENTITIES, LETTERS = 1000, 900_000  # what MLflow takes in one log_batch in all: metrics, params and tags; bytes of JSON
@@ -59,7 +58,6 @@ def write_runs(uri: str, experiment: str, runs: Sequence[FinishedRun]) -> list[s
 
 
 def _write_publicly(client: MlflowClient, uri: str, experiment: str, runs: Sequence[FinishedRun]) -> list[str]:
-    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # else two lines a run, and a request
     threads = THREADS if uri.startswith("http") else 1
     ids: list[str] = []
     with ThreadPoolExecutor(threads) as pool:
@@ -76,7 +74,7 @@ def _write_one(client: MlflowClient, experiment: str, run: FinishedRun) -> str:
         for batch in _batches(run):
             client.log_batch(run_id, batch["metrics"], batch["params"], batch["tags"])
         if run.dataset is not None:
-            _log_dataset(client, run_id, run.dataset)
+            log_dataset(client, run_id, run.dataset)
     except MlflowException as error:
         if error.error_code == "INVALID_PARAMETER_VALUE":
             client.delete_run(run_id)  # half of it is there
@@ -85,16 +83,6 @@ def _write_one(client: MlflowClient, experiment: str, run: FinishedRun) -> str:
         _upload(client, run_id, run.files)
     client.set_terminated(run_id, run.status, run.ended)
     return run_id
-
-
-def _log_dataset(client: MlflowClient, run_id: str, dataset: Dataset) -> None:
-    """Of two that bring a new data set at the same time MLflow refuses one, which then finds it there."""
-    try:
-        client.log_inputs(run_id, [DatasetInput(dataset)])
-    except MlflowException as error:
-        if error.error_code != "BAD_REQUEST":
-            raise
-        client.log_inputs(run_id, [DatasetInput(dataset)])
 
 
 def _batches(run: FinishedRun) -> Iterator[dict[str, list[Any]]]:

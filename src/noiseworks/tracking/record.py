@@ -64,7 +64,7 @@ class Record:
         assert problem is not None
         metrics = artifacts.final_metrics(outcome)
         metrics["run/seconds"] = time.monotonic() - self.started
-        failed = len(outcome.failures) == len(outcome.theta)
+        failed = outcome.failed is not None
         files = artifacts.files(job, problem, outcome, metrics)
         self._write(files)
         wants = {key: not failed and job.tracking.wants(key, self.sweep is not None) for key in ("figures", "model")}
@@ -104,6 +104,10 @@ class Record:
 
         assert self.run is not None
         log_model(self.run, to_json(problem, outcome))
+
+    @property
+    def run_id(self) -> str | None:
+        return None if self.run is None else self.run.id
 
     def where(self) -> str:
         tracked = "" if self.run is None else f"MLflow run {self.run.id} in {self.run.uri}; "

@@ -13,6 +13,7 @@ from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, Metric, Param, RunTag
+from mlflow.exceptions import MlflowException
 
 METRICS, PARAMS, TAGS = 1000, 100, 100  # what MLflow takes in one log_batch
 LONGEST_NOTE = 7000
@@ -40,7 +41,7 @@ class MlflowRun:
         return cls(uri, experiment, run)
 
     def log_dataset(self, dataset: Dataset) -> None:
-        self.client.log_inputs(self.id, [DatasetInput(dataset)])
+        log_dataset(self.client, self.id, dataset)
 
     def log_files(self, files: Sequence[Path], folder: str | None = None) -> None:
         for file in files:
@@ -69,6 +70,16 @@ class MlflowRun:
         self.flush()
         with undisturbed():
             self.client.set_terminated(self.id, status)
+
+
+def log_dataset(client: MlflowClient, run: str, dataset: Dataset) -> None:
+    """Of two that bring a new data set at the same time MLflow refuses one, which then finds it there."""
+    try:
+        client.log_inputs(run, [DatasetInput(dataset)])
+    except MlflowException as error:
+        if error.error_code != "BAD_REQUEST":
+            raise
+        client.log_inputs(run, [DatasetInput(dataset)])
 
 
 @contextlib.contextmanager

@@ -22,7 +22,7 @@ from noiseworks.optimizer.members import MakeOptimizer, learning_rate
 from noiseworks.problem import Part, Problem
 from noiseworks.streams import generator
 
-CHUNK = 2**22  # elements of eta that an evaluation holds at a time
+CHUNK = 2**18  # elements of eta that an evaluation holds at a time: they stay in the cache
 HUGE = 1e100  # predictions of a member that diverges are held at it, so that their squares and its scale are numbers
 
 

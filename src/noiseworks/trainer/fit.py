@@ -73,6 +73,7 @@ def train(
             outcome.scale[k] = math.nan
     for name, points in monitor.curves.items():
         outcome.curves[name] = Curve([step for step, _ in points], torch.stack([values for _, values in points], 1))
+    outcome.steps = monitor.steps
     outcome.path = torch.cat(monitor.path) if keep_path else None
     return outcome
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -19,6 +20,11 @@ class Curve:
     def __iter__(self) -> Iterator[tuple[int, Tensor]]:
         """(step, (K,)) in the order of the steps."""
         return zip(self.steps, self.values.unbind(1))
+
+    def take(self, members: slice, steps: int | None) -> Curve:
+        """That of some members, up to their last step."""
+        T = len(self.steps) if steps is None else bisect.bisect_left(self.steps, steps)
+        return Curve(self.steps[:T], self.values[members, :T])
 
     def last(self) -> tuple[Tensor, Tensor]:
         """The latest value of each member and its step, (K,) both; nan and -1 for a member without one."""
@@ -41,11 +47,18 @@ class Outcome:
     failures: dict[int, str]  # member -> why
     curves: dict[str, Curve] = field(default_factory=dict)
     path: Tensor | None = None  # (steps, K, number of terms), if it was asked for
+    steps: Tensor | None = None  # (K,) how long each was trained: a member may leave before the others
     kind: str = "trained"  # or "optimum", "stationary point"
+
+    @property
+    def failed(self) -> str | None:
+        """Why, if every member failed."""
+        return next(iter(self.failures.values())) if len(self.failures) == len(self.theta) else None
 
     def take(self, start: int, stop: int) -> Outcome:
         """That of the members start ... stop - 1."""
         own = slice(start, stop)
+        steps = None if self.steps is None else int(self.steps[own].max())
         exact = None if self.exact is None or self.exact[own].isnan().all() else self.exact[own]
         return Outcome(
             theta=self.theta[own],
@@ -54,7 +67,8 @@ class Outcome:
             scale=None if self.scale is None else self.scale[own],
             metrics={name: values[own] for name, values in self.metrics.items()},
             failures={k - start: why for k, why in self.failures.items() if start <= k < stop},
-            curves={name: Curve(curve.steps, curve.values[own]) for name, curve in self.curves.items()},
-            path=None if self.path is None else self.path[:, own],
+            curves={name: curve.take(own, steps) for name, curve in self.curves.items()},
+            path=None if self.path is None else self.path[:steps, own],
+            steps=None if self.steps is None else self.steps[own],
             kind=self.kind,
         )
