@@ -23,8 +23,10 @@ import tempfile
 import time
 import warnings
 from pathlib import Path
+from typing import Any
 
 SAMPLE = 10
+STOCK = ("stock stack", "lean stock stack")  # as documented; without checkpoints, progress bar and summary
 WORK = "{:,} jobs, 1,000 x 2, 10 epochs of 32, tracked"
 SAME = ["data=synthetic", "data.val_fraction=0", "data.standardize=false", "schedule=constant", "trainer.max_epochs=10"]
 
@@ -36,8 +38,9 @@ def overrides(jobs: int, lr: str) -> list[str]:
 
 
 def command(who: str, jobs: int) -> None:
-    if who == "stock":
-        sys.argv = ["stock_sweep.py", "-m", *overrides(jobs, "lr"), f"tracking_uri=sqlite:///{Path.cwd()}/stock.db"]
+    if who in STOCK:
+        own = [f"tracking_uri=sqlite:///{Path.cwd()}/stock.db", f"lean={who == 'lean stock stack'}"]
+        sys.argv = ["stock_sweep.py", "-m", *overrides(jobs, "lr"), *own]
         runpy.run_path(str(Path(__file__).with_name("stock_sweep.py")), run_name="__main__")
     else:
         from noiseworks.cli import main
@@ -50,8 +53,8 @@ def errors(who: str) -> list[float]:
     """param/error of the runs of the latest sweep, as MLflow has it."""
     from mlflow import MlflowClient
 
-    client = MlflowClient(f"sqlite:///{Path.cwd()}/{'stock' if who == 'stock' else 'mlflow'}.db")
-    experiment = client.get_experiment_by_name("stock" if who == "stock" else "default")
+    client = MlflowClient(f"sqlite:///{Path.cwd()}/{'stock' if who in STOCK else 'mlflow'}.db")
+    experiment = client.get_experiment_by_name("stock" if who in STOCK else "default")
     runs, page = [], None
     while page != "":
         found = client.search_runs([experiment.experiment_id], max_results=50_000, page_token=page)
@@ -77,14 +80,29 @@ def child(who: str, jobs: int) -> None:
     print(json.dumps(result))
 
 
-def measure(who: str, jobs: int) -> dict[str, float]:
+def measure(who: str, jobs: int, folder: Path) -> dict[str, float]:
+    folder.mkdir()
+    arguments = [sys.executable, str(Path(__file__).absolute()), "--child", who, "--jobs", str(jobs)]
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}
+    done = subprocess.run(arguments, cwd=folder, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(done.stderr)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def measure_all(sizes: list[int], repeats: int) -> dict[tuple[str, int], list[dict[str, float]]]:
+    """Nothing is deleted before the end: ext4 is slow to make files for a while after many have been deleted."""
+    found: dict[tuple[str, int], list[dict[str, float]]] = {}
+    everything = [*((who, SAMPLE) for who in STOCK), *(("noiseworks", jobs) for jobs in sizes)]
     with tempfile.TemporaryDirectory() as folder:
-        arguments = [sys.executable, str(Path(__file__).absolute()), "--child", who, "--jobs", str(jobs)]
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}
-        done = subprocess.run(arguments, cwd=folder, env=environment, capture_output=True, text=True)
-        if done.returncode:
-            sys.exit(done.stderr)
-        return json.loads(done.stdout.splitlines()[-1])
+        for i, (who, jobs) in enumerate(everything * repeats):
+            found.setdefault((who, jobs), []).append(measure(who, jobs, Path(folder) / str(i)))
+    return found
+
+
+def row(jobs: int, who: str, measured: list[dict[str, float]], times: float) -> dict[str, Any]:
+    median = {key: statistics.median(one[key] for one in measured) for key in ("seconds", "peak_mb", "error")}
+    return {"work": WORK.format(jobs), "who": who} | median | {"seconds": median["seconds"] * times}
 
 
 def main() -> None:
@@ -92,38 +110,29 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, nargs="+", default=[10, 100, 1000, 10_000])
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", metavar="PATH")
-    parser.add_argument("--child", choices=["stock", "noiseworks"], help=argparse.SUPPRESS)
+    parser.add_argument("--child", choices=[*STOCK, "noiseworks"], help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.child:
         child(args.child, args.jobs[0])
         return
 
-    ours: dict[int, list[dict[str, float]]] = {jobs: [] for jobs in args.jobs}
-    stock: list[dict[str, float]] = []
-    for _ in range(args.repeats):
-        stock.append(measure("stock", SAMPLE))
-        for jobs in args.jobs:
-            ours[jobs].append(measure("noiseworks", jobs))
-
-    a_job = statistics.median(one["seconds"] for one in stock) / SAMPLE
+    found = measure_all(args.jobs, args.repeats)
+    threads = os.environ.get("OMP_NUM_THREADS", f"{os.cpu_count()} (all)")
+    print(
+        f"{WORK.format(0).split(', ', 1)[1]}; {threads} threads, median of {args.repeats} rounds; imports not counted"
+    )
+    print(f"the stock stack was measured on {SAMPLE} jobs and extrapolated to more")
+    print(f"{'jobs':>8} {'who':<16} {'seconds':>9} {'jobs/s':>8} {'ms/job':>8} {'ratio':>6} {'peak MB':>8} param/error")
     rows = []
     for jobs in args.jobs:
-        seconds = statistics.median(one["seconds"] for one in ours[jobs])
-        for who, taken, of in (("stock stack", a_job * jobs, stock), ("noiseworks", seconds, ours[jobs])):
-            facts = {key: statistics.median(one[key] for one in of) for key in ("peak_mb", "error")}
-            rows.append({"work": WORK.format(jobs), "who": who, "seconds": taken, **facts})
-    threads = os.environ.get("OMP_NUM_THREADS", f"{os.cpu_count()} (all)")
-    print(f"{WORK.format(args.jobs[0]).split(', ', 1)[1]}; {threads} threads, median of {args.repeats} rounds")
-    print(f"stock stack: measured on {SAMPLE} jobs, {a_job:.3f} s each, and extrapolated; imports counted for neither")
-    print(f"{'jobs':>8} {'who':<12} {'seconds':>9} {'jobs/s':>8} {'ms/job':>8} {'peak MB':>8} {'param/error':>12}")
-    for jobs, row in zip((n for n in args.jobs for _ in range(2)), rows):
-        per_second, ms = jobs / row["seconds"], 1000 * row["seconds"] / jobs
-        print(
-            f"{jobs:>8,} {row['who']:<12} {row['seconds']:9.2f} {per_second:8.1f} {ms:8.2f} {row['peak_mb']:8.0f} "
-            f"{row['error']:12.5f}"
-        )
-        if row["who"] == "noiseworks":
-            print(f"{'':>8} ratio {jobs * a_job / row['seconds']:.0f}")
+        ours = row(jobs, "noiseworks", found["noiseworks", jobs], 1)
+        for one in (*(row(jobs, who, found[who, SAMPLE], jobs / SAMPLE) for who in STOCK), ours):
+            rows.append(one)
+            seconds = one["seconds"]
+            print(
+                f"{jobs:>8,} {one['who']:<16} {seconds:9.2f} {jobs / seconds:8.1f} {1000 * seconds / jobs:8.2f} "
+                f"{seconds / ours['seconds']:6.0f} {one['peak_mb']:8.0f} {one['error']:11.5f}"
+            )
     if args.json:
         Path(args.json).write_text(json.dumps(rows, indent=2) + "\n")
 

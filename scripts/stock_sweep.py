@@ -30,6 +30,7 @@ class Config:
     batch_size: int = 32
     max_epochs: int = 10
     tracking_uri: str = "sqlite:///stock.db"
+    lean: bool = False  # without what the Trainer does unless told otherwise: checkpoints, progress bar, summary
 
 
 ConfigStore.instance().store(name="config", node=Config)
@@ -94,9 +95,9 @@ def main(cfg: Config) -> float:
         accelerator="cpu",
         max_epochs=cfg.max_epochs,
         logger=logger,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
+        enable_checkpointing=not cfg.lean,
+        enable_progress_bar=not cfg.lean,
+        enable_model_summary=not cfg.lean,
     )
     trainer.fit(module, loader)
     error = distance_to_exact(module, X, y)

@@ -44,7 +44,7 @@ def coefficients(problem: Problem, outcome: Outcome) -> dict[str, Any] | None:
     good = [k for k in range(len(outcome.theta)) if k not in outcome.failures]
     if not good:
         return None
-    mean = outcome.coefficients[good].mean(0).tolist()
+    mean = (outcome.coefficients[0] if len(outcome.theta) == 1 else outcome.coefficients[good].mean(0)).tolist()
     named = dict(zip(problem.terms, mean))
     ordered = {"intercept": named.pop("intercept"), **named} if "intercept" in named else named
     scale = None if outcome.scale is None else outcome.scale[good].mean().item()

@@ -14,7 +14,6 @@ import sqlite3
 import sys
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,14 +85,14 @@ def write(uri: str, experiment: Experiment, runs: Sequence[FinishedRun]) -> list
 
 
 def _write_chunk(database: Path, experiment: Experiment, runs: Mapping[str, FinishedRun]) -> None:
-    """All of it or nothing. The files, written meanwhile, are there before the rows are seen."""
+    """All of it or nothing; the files first, so that a run that is seen has them."""
     homes = {run_id: append_to_uri_path(experiment.artifact_location, run_id, "artifacts") for run_id in runs}
     rows = _rows(int(experiment.experiment_id), homes, runs)
     folders = {run_id: local_file_uri_to_path(home) for run_id, home in homes.items()}
     try:
-        connected = contextlib.closing(sqlite3.connect(database, timeout=PATIENCE, isolation_level=None))
-        with ThreadPoolExecutor(1) as thread, connected as connection:
-            files = thread.submit(_write_files, {folders[run_id]: run.files for run_id, run in runs.items()})
+        for run_id, run in runs.items():
+            _write_files(folders[run_id], run.files)
+        with contextlib.closing(sqlite3.connect(database, timeout=PATIENCE, isolation_level=None)) as connection:
             connection.execute(f"pragma cache_size = -{CACHE_KIB}")
             connection.execute("begin immediate")  # so that nobody adds a data set between the look and the insert
             rows |= _input_rows(connection, int(experiment.experiment_id), runs)
@@ -101,7 +100,6 @@ def _write_chunk(database: Path, experiment: Experiment, runs: Mapping[str, Fini
                 columns = COLUMNS[table].split()
                 marks = ", ".join("?" * len(columns))
                 connection.executemany(f"insert into {table} ({', '.join(columns)}) values ({marks})", content)
-            files.result()
             connection.execute("commit")
     except BaseException:
         for folder in folders.values():
@@ -109,13 +107,12 @@ def _write_chunk(database: Path, experiment: Experiment, runs: Mapping[str, Fini
         raise
 
 
-def _write_files(folders: Mapping[str, Mapping[str, bytes]]) -> None:
-    for folder, files in folders.items():
-        for parent in {os.path.dirname(os.path.join(folder, path)) for path in files}:
-            os.makedirs(parent, exist_ok=True)
-        for path, content in files.items():
-            with open(os.path.join(folder, path), "wb") as file:
-                file.write(content)
+def _write_files(folder: str, files: Mapping[str, bytes]) -> None:
+    for parent in {os.path.dirname(os.path.join(folder, path)) for path in files}:
+        os.makedirs(parent, exist_ok=True)
+    for path, content in files.items():
+        with open(os.path.join(folder, path), "wb", buffering=0) as file:
+            file.write(content)
 
 
 def _rows(experiment: int, homes: Mapping[str, str], runs: Mapping[str, FinishedRun]) -> dict[str, Rows]:

@@ -15,18 +15,20 @@ def to_yaml(config: dict[str, Any], indent: str = "") -> str:
     text = []
     for key, value in config.items():
         if isinstance(value, dict) and value:
-            text += [indent, _lines(key, None)[0].removesuffix(" null\n"), "\n", to_yaml(value, indent + "  ")]
+            text += [_lines(key, None, indent).removesuffix(" null\n"), "\n", to_yaml(value, indent + "  ")]
+        elif isinstance(value, (list, dict)):
+            text.append(_lines_of_json(key, json.dumps(value), indent))
         else:
-            lines = _lines_of_json(key, json.dumps(value)) if isinstance(value, (list, dict)) else _lines(key, value)
-            text += [indent + line if line.strip() else line for line in lines]
+            text.append(_lines(key, value, indent))
     return "".join(text)
 
 
 @lru_cache(maxsize=10_000, typed=True)  # typed: 1 is not true
-def _lines(key: str, value: Any) -> list[str]:
-    return OmegaConf.to_yaml({key: value}).splitlines(keepends=True)
+def _lines(key: str, value: Any, indent: str) -> str:
+    lines = OmegaConf.to_yaml({key: value}).splitlines(keepends=True)
+    return "".join(indent + line if line.strip() else line for line in lines)
 
 
 @lru_cache(maxsize=10_000)
-def _lines_of_json(key: str, text: str) -> list[str]:
-    return _lines.__wrapped__(key, json.loads(text))
+def _lines_of_json(key: str, text: str, indent: str) -> str:
+    return _lines.__wrapped__(key, json.loads(text), indent)
