@@ -6,10 +6,11 @@ import inspect
 from pathlib import Path
 
 import pytest
-from command_line import MUTE, output_folder, read
 from hydra import compose, initialize_config_dir
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
+
+from command_line import MUTE, output_folder, read
 
 CONF = Path(__file__).parents[2] / "conf"
 GIVEN = ["data.path=t.csv", "data.target=y"]  # what data=table asks for
@@ -56,6 +57,9 @@ def test_no_group_is_without_a_test():
 
 def test_defaults_name_options_in_the_order_of_the_pipeline():
     defaults = [entry for entry in OmegaConf.load(CONF / "config.yaml").defaults if entry != "_self_"]
+    hydra = {key: value for entry in defaults for key, value in entry.items() if key.startswith("override")}
+    assert hydra == {"override hydra/sweeper": "grid", "override hydra/launcher": "vectorized"}
+    defaults = defaults[: -len(hydra)]
     groups = [next(iter(entry)) for entry in defaults]
     assert groups == ["data", "noise", "model", "optimizer", "schedule", "trainer", "tracking", "experiment"]
     for entry in defaults:

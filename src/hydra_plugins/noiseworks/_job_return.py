@@ -38,17 +38,6 @@ class BatchJobReturn(JobReturn):
     def hydra_cfg(self, value: Any) -> None:
         self._configs["hydra_cfg"] = value
 
-    @property
-    def return_value(self) -> Any:
-        """Raises what the job failed with; without Hydra's line about it: who runs batches says which jobs failed."""
-        if self.status == JobStatus.FAILED:
-            raise self._return_value
-        return self._return_value
-
-    @return_value.setter
-    def return_value(self, value: Any) -> None:
-        self._return_value = value
-
     def _config(self, name: str) -> Any:
         if name not in self._configs:
             settled: Settled = self._composer.settle(self._lines, self._num)

@@ -32,11 +32,15 @@ def run_group(group: Group, bar: Bar) -> Iterator[Ended]:
             else:
                 check_trainable(members[0], of.job.trainer)
             ready.append((of, members))
-        except UserError as error:
+        except Exception as error:
             bar.update(of.job.replicates)
-            yield Ended(of, None, None, str(error), 0.0)
+            yield Ended(of, None, None, _reason(error), 0.0)
     if ready:
         yield from _together(ready, answers, started, bar)
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
 
 
 def _together(
@@ -47,7 +51,7 @@ def _together(
         outcome = _outcome(ready[0][0], everyone, answers, bar)
     except Exception as error:  # nothing that a user did: whatever it is, the other groups go on
         for of, members in ready:
-            yield Ended(of, members[0].problem, None, f"{type(error).__name__}: {error}", 0.0)
+            yield Ended(of, members[0].problem, None, _reason(error), 0.0)
         return
     seconds = (time.monotonic() - started) / len(ready)
     start = 0
