@@ -53,7 +53,7 @@ def coefficients(problem: Problem, outcome: Outcome) -> dict[str, Any] | None:
 
 def final_metrics(outcome: Outcome) -> dict[str, float]:
     """The last value of each metric; for replicates its mean, variance and count over those that did not fail."""
-    curves = {name: curve.last()[0] for name, curve in outcome.curves.items() if name not in outcome.metrics}
+    curves = {name: curve.last() for name, curve in outcome.curves.items() if name not in outcome.metrics}
     metrics: dict[str, float] = {}
     for name, members in {**curves, **outcome.metrics}.items():
         if len(members) == 1:

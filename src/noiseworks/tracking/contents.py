@@ -80,10 +80,6 @@ def curve_points(outcome: Outcome, when: int) -> list[tuple[str, float, int, int
     return points
 
 
-def last_step(outcome: Outcome) -> int:
-    return max((int(curve.last()[1].max()) for curve in outcome.curves.values()), default=0)
-
-
 def final_points(metrics: Mapping[str, float], shown: Mapping[str, float], step: int) -> list[tuple[str, float, int]]:
     """Of the metrics those that the curves, whose latest values are `shown`, do not end with."""
     return [(name, value, step) for name, value in metrics.items() if shown.get(name) != value]

@@ -26,6 +26,7 @@ class Record:
         self.job, self.problem, self.folder, self.sweep = job, problem, folder, sweep
         self.started = time.monotonic()
         self.shown: dict[str, float] = {}  # the latest value of each curve
+        self.last_step = 0  # of any curve
         self.run = self._start() if isinstance(job.tracking, Mlflow) else None
         self._write(artifacts.files(job, None, None, {}))
 
@@ -57,6 +58,7 @@ class Record:
                     if torch.isfinite(value):
                         self.shown[name] = value.item()
                         self.run.log(name, self.shown[name], step)
+                        self.last_step = max(self.last_step, step)
 
     def finish(self, outcome: Outcome) -> dict[str, float]:
         """Write everything; the run is FAILED if every member failed."""
@@ -70,7 +72,7 @@ class Record:
         wants = {key: not failed and job.tracking.wants(key, self.sweep is not None) for key in ("figures", "model")}
         figures = draw_all(folder / "figures", problem, outcome) if wants["figures"] else []
         if self.run is not None:
-            for point in contents.final_points(metrics, self.shown, contents.last_step(outcome)):
+            for point in contents.final_points(metrics, self.shown, self.last_step):
                 self.run.log(*point)
             self.run.log_files([folder / name for name in files])
             self.run.log_files(figures, "figures")

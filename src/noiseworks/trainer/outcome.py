@@ -26,13 +26,11 @@ class Curve:
         T = len(self.steps) if steps is None else bisect.bisect_left(self.steps, steps)
         return Curve(self.steps[:T], self.values[members, :T])
 
-    def last(self) -> tuple[Tensor, Tensor]:
-        """The latest value of each member and its step, (K,) both; nan and -1 for a member without one."""
+    def last(self) -> Tensor:
+        """The latest value of each member (K,); nan for one without any."""
         there = torch.isfinite(self.values)
         at = there.long().cumsum(1).argmax(1, keepdim=True)  # the first to reach the count: the last that is there
-        has = there.any(1)
-        value = self.values.gather(1, at).squeeze(1).where(has, torch.nan)
-        return value, torch.tensor(self.steps)[at.squeeze(1)].where(has, -1)
+        return self.values.gather(1, at).squeeze(1).where(there.any(1), torch.nan)
 
 
 @dataclass
