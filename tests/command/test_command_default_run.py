@@ -10,9 +10,10 @@ from pathlib import Path
 
 import matplotlib.image
 import pytest
-from command_line import Result, client, noiseworks, output_folder, read, runs
 from mlflow.artifacts import download_artifacts
 from omegaconf import OmegaConf
+
+from command_line import Result, client, noiseworks, output_folder, read, runs
 
 FILES = {"coefficients.json", "metrics.json", "config.yaml"}
 FIGURES = {"figures/loss.png", "figures/fit.png", "figures/residuals.png"}

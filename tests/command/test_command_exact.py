@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from command_line import MUTE, output_folder, read
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
+
+from command_line import MUTE, output_folder, read
 
 CONF = Path(__file__).parents[2] / "conf"
 NOISES = sorted(path.stem for path in (CONF / "noise").glob("*.yaml"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+
 from command_line import QUIET, runs
 
 SHORT = [QUIET, "trainer.max_epochs=3", "tracking.figures=false", "tracking.model=false"]

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from command_line import environment
 
 CONF = Path(__file__).parents[2] / "conf"

@@ -6,9 +6,10 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
-from command_line import QUIET, client, read, runs
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import load_model
+
+from command_line import QUIET, client, read, runs
 
 FEW = [QUIET, "tracking.figures=false", "data.val_fraction=0", "trainer.max_epochs=5"]
 

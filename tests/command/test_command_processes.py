@@ -10,9 +10,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from command_line import QUIET, client, finish, runs, start
 from mlflow.artifacts import download_artifacts
 
+from command_line import QUIET, client, finish, runs, start
 from noiseworks.tracking.run import undisturbed
 
 PLAIN = [QUIET, "tracking.figures=false", "tracking.model=false"]

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from command_line import QUIET, output_folder, read, runs
 from mlflow.artifacts import download_artifacts
+
+from command_line import QUIET, output_folder, read, runs
 
 K, EPOCHS, STEPS = 8, 3, 3 * 5  # 160 training rows in minibatches of 32
 

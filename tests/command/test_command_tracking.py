@@ -13,9 +13,10 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from command_line import MUTE, QUIET, environment, output_folder, runs
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
+
+from command_line import MUTE, QUIET, environment, output_folder, runs
 
 SHORT = [QUIET, "trainer.max_epochs=2", "tracking.figures=false"]
 FILES = {"coefficients.json", "metrics.json", "config.yaml"}

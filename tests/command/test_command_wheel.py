@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
 from command_line import MUTE, environment, read
 
 ROOT = Path(__file__).parents[2]

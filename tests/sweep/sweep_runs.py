@@ -13,8 +13,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import yaml
-from command_line import QUIET, Result, Server, client
 from mlflow.entities import Run
+
+from command_line import QUIET, Result, Server, client
 
 SMALL = [QUIET, "data=synthetic", "data.num_examples=60", "data.batch_size=16", "trainer.max_epochs=3"]
 DOUBLE = "trainer.precision=64-true"

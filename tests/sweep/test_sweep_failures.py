@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from command_line import QUIET
 from sweep_runs import DOUBLE, Left, artifacts, assert_same_contents, read_any, sweep
+
+from command_line import QUIET
 
 DIVERGE, TOO_LARGE = {3, 11, 12, 30, 49}, {0, 20, 41}
 RATES = [1e200 if k in DIVERGE else round(0.01 + 0.01 * k, 2) for k in range(50)]

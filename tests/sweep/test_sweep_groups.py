@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from command_line import environment
 from sweep_jobs import BASE, Bar, make_jobs
 from sweep_runs import DOUBLE, SMALL, assert_same_runs, sweep
 
+from command_line import environment
 from noiseworks.sweep.groups import GIB, make_groups
 from noiseworks.sweep.train import run_group
 from noiseworks.trainer.minibatch import Minibatch

@@ -9,8 +9,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from command_line import QUIET, finish, start
 from sweep_runs import BASIC, Left, coefficients
+
+from command_line import QUIET, finish, start
 
 LONG = [QUIET, "hydra.sweep.dir=s", "data=synthetic", "data.num_examples=60", "trainer.max_epochs=2,100000"]
 

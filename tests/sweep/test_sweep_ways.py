@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from command_line import environment
 from mlflow import MlflowClient
 from sweep_runs import (
     BASIC,
@@ -26,6 +25,8 @@ from sweep_runs import (
     read_any,
     sweep,
 )
+
+from command_line import environment
 
 
 def folder_of(left: Left, job: int) -> dict[str, Path]:
