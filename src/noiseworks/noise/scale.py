@@ -42,15 +42,17 @@ def minimize_over_log_scale(noise: Noise, eta: Tensor, y: Tensor, weights: Tenso
     else:
         start = torch.zeros(eta.shape[:-1], dtype=eta.dtype, device=eta.device)
     low, high, t = start - REACH, start + REACH, start
+    done = torch.zeros_like(t, dtype=torch.bool)  # each ends where it would alone, however long the others take
     for _ in range(80):
         slope, curvature = _derivatives(noise, eta, y, weights, t)
         low, high = torch.where(slope < 0, t, low), torch.where(slope > 0, t, high)
         newton = t - slope / curvature.clamp_min(torch.finfo(eta.dtype).tiny)
         settled = newton == t  # a step below rounding; to bisect here would walk away from the answer again
         inside = (curvature > 0) & ((newton > low) & (newton < high) | settled)
-        new = torch.where(inside, newton, (low + high) / 2)
-        moved, t = (new - t).abs().max(), new
-        if moved <= 8 * torch.finfo(eta.dtype).eps * REACH:
+        new = torch.where(done, t, torch.where(inside, newton, (low + high) / 2))
+        done |= (new - t).abs() <= 8 * torch.finfo(eta.dtype).eps * REACH
+        t = new
+        if done.all():
             break
     return t.exp()
 

@@ -90,10 +90,13 @@ class Ensemble:
         """The linear predictor of a part in units of the data, float64: theta (K, P) -> (K, n)."""
         part, which = self.parts[name], self.which[members]
         theta = theta.to(self.dtype)
-        if len(part.D) == 1 and self.model.linear:
+        if len(part.D) == 1 and self.model.linear and self.noise.separable:
             eta = (part.D[0] @ theta.T).T.double()  # one product for all
         else:
-            eta = self.model.eta(theta, part.D[which]).double()
+            # Each product by itself: its rounding must not depend on the other members, for the scale that is fitted to
+            # it goes into the training, and LBFGS makes much of little.
+            D = part.D.expand(len(theta), -1, -1) if len(part.D) == 1 else part.D[which]
+            eta = self.model.eta(theta, D).double()
         scaling = self.scaling[members]
         eta = scaling.y_center.unsqueeze(1) + scaling.y_spread.unsqueeze(1) * eta
         return eta if part.offset is None else eta + part.offset[which]
