@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
+from stock_sweep import LinearRegression
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -35,26 +36,9 @@ from noiseworks.trainer.settings import Settings
 LR = 0.03
 
 
-class StockRegression(pl.LightningModule):
-    """As Lightning's documentation shows it."""
-
-    def __init__(self, num_features: int) -> None:
-        super().__init__()
-        self.net = torch.nn.Linear(num_features, 1)
-
-    def training_step(self, batch: list[Tensor], index: int) -> Tensor:
-        X, y = batch
-        loss = 0.5 * torch.nn.functional.mse_loss(self.net(X).squeeze(1), y)
-        self.log("train/loss", loss)
-        return loss
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.SGD(self.parameters(), lr=LR)
-
-
 def stock_lightning(X: Tensor, y: Tensor, batch_size: int) -> Tensor:
     """One epoch; returns weights and intercept."""
-    module = StockRegression(X.shape[1])
+    module = LinearRegression(X.shape[1], LR)
     loader = DataLoader(TensorDataset(X, y), batch_size=batch_size, shuffle=True)
     trainer = pl.Trainer(
         accelerator="cpu",

@@ -1,12 +1,6 @@
 from __future__ import annotations
 
-import os
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +9,7 @@ from mlflow import MlflowClient
 from mlflow.entities import DatasetInput
 from tracking_runs import dataset
 
+from mlflow_server import serving
 from noiseworks.tracking.store import experiment_id, open_store
 
 
@@ -46,32 +41,5 @@ def server(seed_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     """The address of an MLflow server."""
     folder = tmp_path_factory.mktemp("server")
     shutil.copy(seed_store, folder / "mlflow.db")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1"]
-    command += [
-        "--backend-store-uri",
-        f"sqlite:///{folder}/mlflow.db",
-        "--artifacts-destination",
-        str(folder / "files"),
-    ]
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
-    try:
-        wait_for(port, process)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(600):
-        assert process.poll() is None, "the server ended"
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
-        except OSError:
-            time.sleep(0.1)
-    raise AssertionError("the server did not start in a minute")
+    with serving(folder / "mlflow.db", folder / "files") as address:
+        yield address
