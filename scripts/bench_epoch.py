@@ -20,11 +20,10 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
-from stock_sweep import LinearRegression
+from stock_sweep import LinearRegression, synthetic
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
-from noiseworks.data.synthetic import Synthetic
 from noiseworks.model import Linear
 from noiseworks.noise import Gaussian
 from noiseworks.optimizer import Constant, MinibatchSGD
@@ -70,23 +69,7 @@ def measure(work: Callable[[], Tensor]) -> tuple[float, float, Tensor]:
 
 def problem_of(rows: int, features: int, batch_size: int) -> tuple[Member, Tensor]:
     """Normal features, unit noise; the member to train, and the true weights and intercept."""
-    data = Synthetic(
-        seed=0,
-        batch_size=batch_size,
-        order="shuffle",
-        val_fraction=0.0,
-        test_fraction=0.0,
-        standardize=False,
-        allow_fractions=False,
-        num_examples=rows,
-        num_features=features,
-        correlation=0.0,
-        rank=None,
-        true_weights=None,
-        true_intercept=1.0,
-        signal=1.0,
-        noise=Gaussian(),
-    )
+    data = synthetic(0, rows, features, batch_size)
     problem = make_problem(data, Gaussian(), Linear(intercept=True, init_scale=0.0), 0.0, 0)
     schedule = Constant(averaging=False, averaging_start=0.5)
     member = Member(problem, Gaussian(), partial(MinibatchSGD, lr=LR), schedule, seed=0, replicate=0)

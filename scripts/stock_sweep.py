@@ -17,6 +17,7 @@ from pytorch_lightning.loggers import MLFlowLogger
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
+from noiseworks.data.synthetic import Synthetic
 from noiseworks.noise import Gaussian
 from noiseworks.streams import generator
 
@@ -36,20 +37,18 @@ class Config:
 ConfigStore.instance().store(name="config", node=Config)
 
 
-def examples(cfg: Config) -> tuple[Tensor, Tensor]:
-    """What `data=synthetic` draws."""
-    from noiseworks.data.synthetic import Synthetic
-
-    data = Synthetic(
-        seed=cfg.seed,
-        batch_size=cfg.batch_size,
+def synthetic(seed: int, num_examples: int, num_features: int, batch_size: int) -> Synthetic:
+    """What `data=synthetic data.val_fraction=0 data.standardize=false` is: normal features, unit noise."""
+    return Synthetic(
+        seed=seed,
+        batch_size=batch_size,
         order="shuffle",
         val_fraction=0.0,
         test_fraction=0.0,
         standardize=False,
         allow_fractions=False,
-        num_examples=cfg.num_examples,
-        num_features=cfg.num_features,
+        num_examples=num_examples,
+        num_features=num_features,
         correlation=0.0,
         rank=None,
         true_weights=None,
@@ -57,6 +56,10 @@ def examples(cfg: Config) -> tuple[Tensor, Tensor]:
         signal=1.0,
         noise=Gaussian(),
     )
+
+
+def examples(cfg: Config) -> tuple[Tensor, Tensor]:
+    data = synthetic(cfg.seed, cfg.num_examples, cfg.num_features, cfg.batch_size)
     return data.draw(cfg.num_examples, generator(cfg.seed, "data"), generator(cfg.seed, "noise"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -73,8 +74,6 @@ def _finish(
 
 def _log_best(parent: Parent, best: Best) -> None:
     """Figures and model of the best job, in its own run and in the parent's."""
-    import json
-
     from noiseworks.tracking.run import MlflowRun
 
     job = best.job()
