@@ -5,7 +5,7 @@ READY := $(VENV)/.ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint test train ui bench-epoch bench-sweep clean
+.PHONY: help setup lint test train sweep ui bench-epoch bench-sweep bench-search clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ test: $(READY)  ## all tests
 train: $(READY)  ## the first fit: house prices, tracked in mlflow.db
 	$(BIN)/noiseworks $(ARGS)
 
+sweep: $(READY)  ## a search with Optuna: learning rate, batch size and noise model for house prices
+	$(BIN)/noiseworks -m hydra/sweeper=optuna experiment=houses_search hydra.sweeper.n_trials=128 $(ARGS)
+
 ui: $(READY)  ## the MLflow UI on http://127.0.0.1:5000
 	$(BIN)/mlflow ui --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db} --host 127.0.0.1 --port 5000
 
@@ -36,5 +39,8 @@ bench-epoch: $(READY)  ## one epoch against stock Lightning
 bench-sweep: $(READY)  ## sweeps against the stock stack
 	$(BIN)/python scripts/bench_sweep.py $(ARGS)
 
+bench-search: $(READY)  ## what a search with Optuna costs, and what it finds
+	$(BIN)/python scripts/bench_search.py $(ARGS)
+
 clean:  ## what runs made, not the environment
-	rm -rf outputs multirun report mlflow.db mlflow.db.lock mlartifacts build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf outputs multirun report mlflow.db mlflow.db.lock optuna.log mlartifacts build dist .pytest_cache .mypy_cache .ruff_cache

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +57,31 @@ def noiseworks(folder: Path, *arguments: str, **changes: str) -> Result:
     return finish(start(folder, *arguments, **changes))
 
 
+class Started:
+    """Commands that run."""
+
+    def __init__(self, server: Server, logs: tempfile.TemporaryDirectory[str], pids: list[int]) -> None:
+        self.server, self.logs, self.pids = server, logs, pids
+        self.results: list[Result] | None = None
+
+    def kill(self, number: int = 0, how: int = signal.SIGKILL) -> None:
+        with contextlib.suppress(ProcessLookupError):  # it has ended
+            os.kill(self.pids[number], how)
+
+    def runs(self, number: int = 0) -> bool:
+        return Path(f"/proc/{self.pids[number]}").exists()
+
+    def wait(self) -> list[Result]:
+        if self.results is None:
+            statuses = json.loads(self.server.answer())
+            with self.logs as folder:
+                texts = [
+                    [Path(f"{folder}/{i}.{name}").read_text() for name in ("out", "err")] for i in range(len(statuses))
+                ]
+            self.results = [Result(status, *text) for status, text in zip(statuses, texts)]
+        return self.results
+
+
 class Server:
     """The same command, fast: see command_server.py."""
 
@@ -65,31 +93,45 @@ class Server:
             stdout=subprocess.PIPE,
             text=True,
         )
-        assert self._answer() == "ready"
+        assert self.answer() == "ready"
 
-    def __call__(self, folder: Path, *arguments: str, **changes: str) -> Result:
-        return self.together(folder, [arguments], **changes)[0]
+    def __call__(self, folder: Path, *arguments: str, kill_after: float | None = None, **changes: str) -> Result:
+        return self.together(folder, [arguments], kill_after, **changes)[0]
 
-    def together(self, folder: Path, commands: Sequence[Sequence[str]], **changes: str) -> list[Result]:
-        """Several at the same time."""
-        with tempfile.TemporaryDirectory() as logs:
-            common = {"folder": str(folder), "environment": changes}
-            requests = [
-                {"arguments": arguments, "stdout": f"{logs}/{i}.out", "stderr": f"{logs}/{i}.err", **common}
-                for i, arguments in enumerate(commands)
-            ]
-            assert self.process.stdin is not None
-            self.process.stdin.write(json.dumps(requests) + "\n")
-            self.process.stdin.flush()
-            return [
-                Result(status, Path(request["stdout"]).read_text(), Path(request["stderr"]).read_text())
-                for status, request in zip(json.loads(self._answer()), requests)
-            ]
+    def together(
+        self, folder: Path, commands: Sequence[Sequence[str]], kill_after: float | None = None, **changes: str
+    ) -> list[Result]:
+        """Several at the same time, killed after so many seconds."""
+        started = self.start(folder, commands, **changes)
+        if kill_after is None:
+            return started.wait()
+        timer = threading.Timer(kill_after, lambda: [started.kill(number) for number in range(len(commands))])
+        timer.start()
+        try:
+            return started.wait()
+        finally:
+            timer.cancel()  # else it would kill another process of that number
+
+    def start(
+        self, folder: Path, commands: Sequence[Sequence[str]], script: Path | None = None, **changes: str
+    ) -> Started:
+        """Several at the same time; nothing else can be started before they have ended. A script takes the place of
+        the command."""
+        logs = tempfile.TemporaryDirectory()
+        common = {"folder": str(folder), "environment": changes, "script": str(script) if script else None}
+        requests = [
+            {"arguments": arguments, "stdout": f"{logs.name}/{i}.out", "stderr": f"{logs.name}/{i}.err", **common}
+            for i, arguments in enumerate(commands)
+        ]
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(requests) + "\n")
+        self.process.stdin.flush()
+        return Started(self, logs, json.loads(self.answer()))
 
     def close(self) -> None:
         self.process.communicate(timeout=30)
 
-    def _answer(self) -> str:
+    def answer(self) -> str:
         assert self.process.stdout is not None
         return self.process.stdout.readline().strip()
 

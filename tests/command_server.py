@@ -1,8 +1,9 @@
 """Runs the command in copies of a process that has imported everything: the imports take 5 s, a copy 10 ms.
 
-On stdin lines of requests, `[{"folder": ..., "arguments": [...], "environment": {...}, "stdout": ..., "stderr": ...}]`;
-on stdout lines of exit statuses. In every other respect the copy is the command: a process with its own arguments,
-folder, exit status, stdout and stderr.
+On stdin lines of requests, `[{"folder": ..., "arguments": [...], "environment": {...}, "stdout": ..., "stderr": ...,
+"script": ...}]`; on stdout two lines for each: process numbers, and when all have ended, exit statuses. In every other
+respect the copy is the command: a process with its own arguments, folder, exit status, stdout and stderr. A script is
+run in place of the command as `python script` runs it.
 """
 
 from __future__ import annotations
@@ -10,38 +11,50 @@ from __future__ import annotations
 import gc
 import json
 import os
+import runpy
+import signal
 import sys
 import traceback
 from typing import Any, NoReturn
 
 import mlflow.pyfunc
+import optuna.importance
 import pytorch_lightning
 import torch
 
 import noiseworks.run
+import noiseworks.sweep.batch
+import noiseworks.sweep.parent
+import noiseworks.sweep.study_report
 import noiseworks.tracking.model
 import noiseworks.tracking.run
 from noiseworks.cli import main
 
-HEAVY = (mlflow.pyfunc, pytorch_lightning, torch, noiseworks.run, noiseworks.tracking.model, noiseworks.tracking.run)
+HEAVY = (mlflow.pyfunc, optuna.importance, pytorch_lightning, torch, noiseworks)  # no plugins: Hydra imports them anew
+LONGEST = 300  # seconds that a copy may live: a test that waits for ever says nothing
 
 
 def become(request: dict) -> None:
+    signal.alarm(LONGEST)
     os.chdir(request["folder"])
     os.environ.update(request["environment"])
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for descriptor, name in ((1, "stdout"), (2, "stderr")):
         os.dup2(os.open(request[name], os.O_WRONLY | os.O_CREAT | os.O_TRUNC), descriptor)
-    sys.argv = ["noiseworks", *request["arguments"]]
+    sys.argv = [request["script"] or "noiseworks", *request["arguments"]]
 
 
-def run() -> NoReturn:
+def run(script: str | None) -> NoReturn:
     """The interpreter's own ending would take a second, with all that is imported."""
     status: Any = 0
     try:
-        main()
+        if script is None:
+            main()
+        else:
+            sys.path.insert(0, os.path.dirname(script))
+            runpy.run_path(script, run_name="__main__")
     except SystemExit as end:
-        status = end.code
+        status = end.code or 0
     except BaseException:
         traceback.print_exc()
         status = 1
@@ -60,7 +73,8 @@ def serve() -> None:
             children.append(os.fork())
             if children[-1] == 0:
                 become(request)
-                run()
+                run(request["script"])
+        print(json.dumps(children), flush=True)
         statuses = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
         print(json.dumps(statuses), flush=True)
 

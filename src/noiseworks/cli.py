@@ -18,6 +18,7 @@ from omegaconf import DictConfig
 from noiseworks.errors import FitFailed, UserError
 from noiseworks.sweep.callback import SweepBegins
 
+CONFIRMING, FRESH = 10, 1_000_000  # seeds, and how far they are from those of the study
 FULL_ERROR_WANTED = "NOISEWORKS_FULL_ERROR"  # what HYDRA_FULL_ERROR was when the command was typed
 
 
@@ -55,7 +56,20 @@ def run_batch(batch: Any) -> Any:
     return run_batch(batch)
 
 
-task.run_batch = run_batch  # type: ignore[attr-defined]
+def recover(sweep_dir: str, numbers: Any) -> Any:
+    """What has ended of a sweep that is started again."""
+    from noiseworks.sweep.recover import recover
+
+    return recover(Path(sweep_dir), numbers)
+
+
+def confirming(config: dict[str, Any], seeds: int | None) -> tuple[list[str], int]:
+    """The overrides that train the best of a study on seeds that it has not seen, side by side."""
+    seeds = CONFIRMING if seeds is None else seeds
+    return [f"seed={config['seed'] + FRESH}", f"replicates={seeds}"], seeds
+
+
+task.run_batch, task.recover, task.confirming = run_batch, recover, confirming  # type: ignore[attr-defined]
 
 
 def main() -> None:
@@ -83,13 +97,12 @@ def main() -> None:
 
 def _end_sweep(error: BaseException | None) -> str | None:
     """A sentence if jobs of a sweep failed."""
-    if SweepBegins.folder is None:
-        return None
-    if not any((SweepBegins.folder / name).exists() for name in ("jobs.jsonl", "parents.json")):
+    folder = SweepBegins.folder()
+    if folder is None or not any((folder / name).exists() for name in ("jobs.jsonl", "parents.json")):
         return None  # it never started: a dry run, or a mistake found before
     from noiseworks.sweep.end import end_sweep
 
-    return end_sweep(SweepBegins.folder, error)
+    return end_sweep(folder, error)
 
 
 def _explained(error: Exception) -> str | None:

@@ -52,14 +52,15 @@ def _unknown_option(group: str, option: str, options: Sequence[str]) -> str:
 
 def _unknown_key(key: str, arguments: Sequence[str], conf: Path) -> str:
     """The keys that exist are those of the configuration composed from the arguments that are all right."""
-    keys = list(_keys(_compose(arguments, conf)))
+    ours = not key.startswith("hydra.")
+    keys = list(_keys(_compose(arguments, conf, with_hydra=not ours)))
     groups = sorted(p.name for p in conf.iterdir() if p.is_dir())
     close = _nearest(key, keys if "." in key else [*keys, *groups], "")
     if not close and "." in key:
         parent = key.rsplit(".", 1)[0]
         there = [k.removeprefix(parent + ".") for k in keys if k.startswith(parent + ".")]
         close = f"; {parent} has {', '.join(there)}" if there else ""
-    return f"The key {key} is unknown{close}. `noiseworks --cfg job` shows every key."
+    return f"The key {key} is unknown{close}. `noiseworks --cfg {'job' if ours else 'hydra'}` shows every key."
 
 
 def _nearest(wrong: str, right: Sequence[str], prefix: str) -> str:
@@ -67,16 +68,17 @@ def _nearest(wrong: str, right: Sequence[str], prefix: str) -> str:
     return f"; the nearest is {prefix}{close[0]}" if close else ""
 
 
-def _compose(arguments: Sequence[str], conf: Path) -> Any:
-    """The configuration with as many of the group choices as compose."""
+def _compose(arguments: Sequence[str], conf: Path, with_hydra: bool) -> Any:
+    """The configuration with the group choices that there are."""
     GlobalHydra.instance().clear()
     with initialize_config_dir(version_base="1.3", config_dir=str(conf)):
         good: list[str] = []
         for argument in arguments:
             key, _, value = argument.partition("=")
-            if "." not in key and (conf / key.split("@")[0]).is_dir() and (conf / key / f"{value}.yaml").is_file():
+            ours = "." not in key and (conf / key.split("@")[0]).is_dir() and (conf / key / f"{value}.yaml").is_file()
+            if ours or (with_hydra and key.startswith("hydra/")):
                 good.append(argument)
-        return OmegaConf.to_container(compose("config", good), resolve=False)
+        return OmegaConf.to_container(compose("config", good, return_hydra_config=with_hydra), resolve=False)
 
 
 def _keys(node: dict[str, Any], prefix: str = "") -> Iterator[str]:

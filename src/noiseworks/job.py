@@ -8,10 +8,12 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from hydra_plugins.noiseworks._key import config_key
 from noiseworks.data.base import Data
 from noiseworks.errors import UserError
 from noiseworks.model import Model
 from noiseworks.noise import Noise
+from noiseworks.objective import Objective, make_objective
 from noiseworks.optimizer import Exact, Schedule
 from noiseworks.optimizer.members import learning_rate
 from noiseworks.pieces import Pieces
@@ -35,6 +37,7 @@ class Job:
     schedule: Schedule
     trainer: Settings
     tracking: Any
+    objective: Objective
 
     @property
     def exact(self) -> bool:
@@ -48,6 +51,11 @@ class Job:
     def experiment(self) -> str:
         """The name of the MLflow experiment."""
         return self.choices.get("experiment") or "default"
+
+    @property
+    def key(self) -> str:
+        """Equal for equal configurations."""
+        return config_key(self.config)
 
     def val_fraction(self) -> float:
         """Training keeps a fifth of the rows for validation unless told otherwise; the exact answer uses all."""
@@ -93,7 +101,9 @@ def make_job(cfg: DictConfig | dict[str, Any], choices: Mapping[str, str], piece
     if config["task"] != "fit":
         raise UserError(f"task={config['task']} is unknown; it must be fit.")
     pieces = pieces or Pieces()
-    job = Job(config=config, choices=choices, **{name: pieces.make(config, name) for name in PIECES})
+    objective = make_objective(config)
+    made = {name: pieces.make(config, name) for name in PIECES}
+    job = Job(config=config, choices=choices, objective=objective, **made)
     if not job.exact:
         _check_optimizer(job)
     return job

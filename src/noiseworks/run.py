@@ -6,6 +6,7 @@ import gc
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
@@ -18,6 +19,7 @@ from noiseworks.tracking import journal
 from noiseworks.tracking.artifacts import coefficients, objective
 from noiseworks.tracking.journal import Row
 from noiseworks.tracking.record import Record
+from noiseworks.tracking.returned import returned, why_failed
 from noiseworks.tracking.sweep import Sweep
 from noiseworks.tracking.table import summary
 from noiseworks.trainer.ensemble import Member
@@ -25,8 +27,8 @@ from noiseworks.trainer.fit import check_trainable, solve_exactly, train
 from noiseworks.trainer.outcome import Outcome
 
 
-def run(cfg: DictConfig) -> float:
-    """Fit, record and print; returns the objective for a sweeper to minimise.
+def run(cfg: DictConfig) -> Any:
+    """Fit, record and print; returns what a sweeper minimises.
 
     Mistakes are found before the MLflow run is started, so that none is left half made.
     """
@@ -38,56 +40,59 @@ def run(cfg: DictConfig) -> float:
         return _in_sweep(job, folder, sweep, int(hydra.job.num), list(hydra.overrides.task), started)
     members, solved = _prepare(job)
     record = Record(job, members[0].problem, folder, None)
-    outcome, _ = _fit(job, members, solved, record, started)
-    return _value(outcome, record)
+    outcome, _, failure = _fit(job, members, solved, record, started)
+    return _result(job, outcome, failure, record)
 
 
 def _fit(
     job: Job, members: list[Member], solved: Outcome | None, record: Record, started: float
-) -> tuple[Outcome, dict[str, float]]:
+) -> tuple[Outcome, dict[str, float], str | None]:
     with record:
         gc.freeze()  # what was imported stays
         gc.enable()
         outcome = solved or _train(job, members, record)
-        metrics = record.finish(outcome)
-    if not outcome.failed:
+        failure = why_failed(outcome, job.objective)
+        metrics = record.finish(outcome, failure)
+    if failure is None:
         title = _title(job, members, outcome, time.monotonic() - started)
         table = summary(title, members[0].problem, outcome, metrics)
         if record.sweep is None:
             record.note(table)
         print(f"\n{table}\n\n{record.where()}")
-    return outcome, metrics
+    return outcome, metrics, failure
 
 
-def _value(outcome: Outcome, record: Record) -> float:
-    if outcome.failed:
-        raise FitFailed(f"The fit failed: {outcome.failed}. {record.where()}")
-    return objective(outcome)
+def _result(job: Job, outcome: Outcome, failure: str | None, record: Record) -> Any:
+    if failure is not None:
+        raise FitFailed(f"The fit failed: {failure}. {record.where()}")
+    return returned(outcome, job.objective, record.sweep is not None and record.sweep.study is not None)
 
 
-def _in_sweep(job: Job, folder: Path, sweep: Sweep, num: int, overrides: list[str], started: float) -> float:
+def _in_sweep(job: Job, folder: Path, sweep: Sweep, num: int, overrides: list[str], started: float) -> Any:
     """A job of a sweep that runs by itself. A mistake that only the data reveal is a FAILED run, and the sweep goes
     on; how the job ended stands in the sweep's journal."""
-    row = Row(num, journal.swept_values(overrides, job.config, job.choices), "FAILED", None, None, None, {}, None)
+    swept = journal.swept_values(overrides, job.config, job.choices)
+    row = Row(num, swept, "FAILED", None, None, None, {}, None, job.key)
     record = None
     try:
         try:
             members, solved = _prepare(job)
         except UserError as error:
-            with (record := Record(job, None, folder, sweep)):
+            with (record := Record(job, None, folder, sweep, num)):
                 raise FitFailed(str(error)) from error
-        record = Record(job, members[0].problem, folder, sweep)
-        outcome, metrics = _fit(job, members, solved, record, started)
+        record = Record(job, members[0].problem, folder, sweep, num)
+        outcome, metrics, failure = _fit(job, members, solved, record, started)
     except Exception as error:
         run = None if record is None else record.run_id
         journal.append(sweep.folder, [replace(row, failure=str(error), run=run)])
         raise
-    row = replace(row, metrics=metrics, run=record.run_id, failure=outcome.failed)
-    if not outcome.failed:
-        answer = coefficients(members[0].problem, outcome)
-        row = replace(row, status="FINISHED", objective=objective(outcome), answer=answer)
+    answer = coefficients(members[0].problem, outcome)
+    row = replace(row, metrics=metrics, run=record.run_id, failure=failure, answer=answer)
+    if failure is None:
+        value = returned(outcome, job.objective, sweep.study is not None)
+        row = replace(row, status="FINISHED", objective=objective(outcome, job.objective)[0], returned=value)
     journal.append(sweep.folder, [row])
-    return _value(outcome, record)
+    return _result(job, outcome, failure, record)
 
 
 def _prepare(job: Job) -> tuple[list[Member], Outcome | None]:

@@ -21,7 +21,7 @@ SMALL = [QUIET, "data=synthetic", "data.num_examples=60", "data.batch_size=16", 
 DOUBLE = "trainer.precision=64-true"
 BASIC, JOBLIB = "hydra/launcher=basic", "hydra/launcher=joblib"
 PARENT = "mlflow.parentRunId"
-OF_THE_MOMENT = {"sweep", PARENT, "mlflow.runName", "mlflow.note.content"}  # tags that two sweeps do not share
+OF_THE_MOMENT = {"sweep", "job", PARENT, "mlflow.runName", "mlflow.note.content"}  # tags that two sweeps do not share
 
 
 @dataclass
@@ -65,6 +65,7 @@ class Left:
         """Job -> its run; every run but the parent is a job's."""
         by_id = {run.info.run_id: run for run in self.runs if PARENT in run.data.tags}
         children = {job: by_id.pop(row["run"]) for job, row in self.journal.items()}
+        assert all(run.data.tags["job"] == str(job) for job, run in children.items())
         assert not by_id, "runs that the journal does not know"
         return children
 

@@ -2,11 +2,20 @@
 
 A task function says so by an attribute `run_batch(batch: Batch) -> Sequence[Any]`. It returns one entry a job, in their
 order: what the job returned, or the Exception that it failed with. An exception that it raises stops the whole sweep.
+
+A task function whose sweeps can go on after they were killed has an attribute
+`recover(sweep_dir: str, numbers: Collection[int] | None) -> Sequence[EndedJob]`: it is called when a sweep goes on with
+what is in this folder, and says which jobs have ended. Of the `numbers` (None: of all jobs) the others do not run any
+more, and whatever they have left behind is to be tidied up.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+# Is told after each epoch, from 1: job number -> objective now (nan is allowed), and the epoch. It answers which jobs
+# are to stop. Their entry in the result of run_batch is an optuna.TrialPruned.
+Report = Callable[[Mapping[int, float], int], Collection[int]]
 
 
 @dataclass(frozen=True)
@@ -25,6 +34,14 @@ class Batch:
     memory_gib: float  # what the jobs that run together may use
     job_folders: bool  # each job's files are wanted in its output_dir
     dry_run: bool  # only say what would be done
+    report: Report | None = None
+
+
+@dataclass(frozen=True)
+class EndedJob:
+    num: int
+    key: str  # of its configuration: config_key
+    result: Any  # what the job returned, or the Exception that it failed with
 
 
 class RunsBatches(Protocol):

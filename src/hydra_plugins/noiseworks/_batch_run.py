@@ -24,8 +24,7 @@ def run_together(batch: Batch, task: RunsBatches, composer: Composer, callbacks:
     env_set = config.hydra.job.env_set
     if not batch.dry_run:
         _begin(batch, task, composer, callbacks)
-    with hydra_config(None), env_override(env_set) if len(env_set) else nullcontext():
-        HydraConfig.instance().set_config(_as_multirun(config))
+    with hydra_config(_as_multirun(composer)), env_override(env_set) if len(env_set) else nullcontext():
         results = task.run_batch(batch)
     if len(results) != len(batch.jobs):
         raise ValueError(f"run_batch returned {len(results)} results for {len(batch.jobs)} jobs.")
@@ -37,11 +36,16 @@ def run_together(batch: Batch, task: RunsBatches, composer: Composer, callbacks:
     return returns
 
 
-def _as_multirun(config: DictConfig) -> DictConfig:
-    config = copy.deepcopy(config)
-    with read_write(config.hydra), open_dict(config.hydra):
-        config.hydra.mode = RunMode.MULTIRUN
-    return config
+def _as_multirun(composer: Composer) -> Any:
+    """What HydraConfig holds meanwhile; copies of a whole configuration take 10 ms, so it is made once."""
+    if composer.multirun is None:
+        config = copy.deepcopy(composer.master_config)
+        with read_write(config.hydra), open_dict(config.hydra):
+            config.hydra.mode = RunMode.MULTIRUN
+        with hydra_config(None):
+            HydraConfig.instance().set_config(config)
+            composer.multirun = HydraConfig.instance().cfg
+    return composer.multirun
 
 
 def _begin(batch: Batch, task: RunsBatches, composer: Composer, callbacks: Callbacks) -> None:

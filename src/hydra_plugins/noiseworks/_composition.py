@@ -37,6 +37,7 @@ class Composer:
         self._groups: dict[str, bool] = {}
         self._lines: dict[str, Line] = {}
         self._copies: dict[Any, WorkingCopy] = {}
+        self.multirun: Any = None  # see run_together
 
     def __reduce__(self) -> Any:
         """What it has kept stays behind, and so does Hydra's loader: its search path makes another."""

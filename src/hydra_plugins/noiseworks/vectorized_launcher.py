@@ -17,7 +17,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from hydra_plugins.noiseworks._batch import Batch
+from hydra_plugins.noiseworks._batch import Batch, Report
 from hydra_plugins.noiseworks._batch_run import run_together
 from hydra_plugins.noiseworks._composition import Composer
 
@@ -52,36 +52,44 @@ class VectorizedLauncher(Launcher):
         self.composer = Composer(hydra_context.config_loader, config)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        return self.launch_numbered(job_overrides, range(initial_job_idx, initial_job_idx + len(job_overrides)))
+
+    def launch_numbered(
+        self, job_overrides: Sequence[Sequence[str]], numbers: Sequence[int], report: Report | None = None
+    ) -> Sequence[JobReturn]:
+        """`numbers`: hydra.job.num of each job. `report`: see Batch."""
         setup_globals()
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
         sweep_dir = Path(str(self.config.hydra.sweep.dir))
         sweep_dir.mkdir(parents=True, exist_ok=True)
+        jobs = list(zip(numbers, job_overrides))
         if hasattr(self.task_function, "run_batch") and not _changes_folder(self.config):
-            return self._run_together(job_overrides, initial_job_idx, sweep_dir)
-        for num, overrides in enumerate(job_overrides, initial_job_idx):
+            return self._run_together(jobs, sweep_dir, report)
+        for num, overrides in jobs:
             self.composer.check(overrides, num)
         if self.dry_run:
             return [_say(overrides) for overrides in job_overrides]
-        return self._run_in_turn(job_overrides, initial_job_idx)
+        return self._run_in_turn(jobs)
 
     def _run_together(
-        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int, sweep_dir: Path
+        self, jobs: Sequence[tuple[int, Sequence[str]]], sweep_dir: Path, report: Report | None
     ) -> Sequence[JobReturn]:
-        log.debug("Launching %d jobs together", len(job_overrides))
+        log.debug("Launching %d jobs together", len(jobs))
         batch = Batch(
-            jobs=[self.composer.job(overrides, num) for num, overrides in enumerate(job_overrides, initial_job_idx)],
+            jobs=[self.composer.job(overrides, num) for num, overrides in jobs],
             sweep_dir=os.path.abspath(sweep_dir),
             memory_gib=self.memory_gib,
             job_folders=self.job_folders,
             dry_run=self.dry_run,
+            report=report,
         )
         task: Any = self.task_function
         return run_together(batch, task, self.composer, self.hydra_context.callbacks)
 
-    def _run_in_turn(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
-        log.info(f"Launching {len(job_overrides)} jobs locally")
+    def _run_in_turn(self, jobs: Sequence[tuple[int, Sequence[str]]]) -> list[JobReturn]:
+        log.info(f"Launching {len(jobs)} jobs locally")
         returns = []
-        for num, overrides in enumerate(job_overrides, initial_job_idx):
+        for num, overrides in jobs:
             log.info(f"\t#{num} : {' '.join(filter_overrides(overrides))}")
             job_return = run_job(
                 hydra_context=self.hydra_context,

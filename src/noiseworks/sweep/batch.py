@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,8 +19,11 @@ from noiseworks.sweep.best import Best
 from noiseworks.sweep.ended import Ended
 from noiseworks.sweep.groups import GIB, Group, SweepJob, make_groups
 from noiseworks.sweep.plan import describe
+from noiseworks.sweep.pruning import check_prunable
 from noiseworks.sweep.train import run_group
 from noiseworks.tracking import journal
+from noiseworks.tracking.journal import Row
+from noiseworks.tracking.returned import returned
 from noiseworks.tracking.settings import Mlflow
 from noiseworks.tracking.store import open_store
 from noiseworks.tracking.sweep import Parent, Sweep
@@ -31,40 +35,52 @@ AT_ONCE = 1000  # runs that are written together: their contents are in memory
 
 
 def run_batch(batch: Batch) -> Sequence[Any]:
-    """For each job the value to minimise, or why it failed. A mistake in any stops all before anything is trained."""
-    jobs = _make_jobs(batch)
+    """For each job what it returns, or why it failed or was stopped. A mistake in any stops all before anything is
+    trained; a study may come upon one when it is under way, and only that trial fails."""
+    sweep = Sweep(Path(batch.sweep_dir))
+    jobs, results = _make_jobs(batch)
+    if results and not (jobs and sweep.study):
+        raise next(iter(results.values()))
     groups = make_groups(jobs, batch.memory_gib * GIB)
-    print(f"\n{describe(groups, batch.memory_gib)}\n", flush=True)
+    if batch.dry_run or sweep.study is None or not (sweep.folder / journal.JOURNAL).exists():
+        print(f"\n{describe(groups, batch.memory_gib)}\n", flush=True)
     if batch.dry_run:
-        return [None] * len(jobs)
+        return [None] * len(batch.jobs)
     gc.freeze()  # what was imported stays
     gc.enable()
-    sweep = Sweep(Path(batch.sweep_dir))
     _open(jobs, sweep)
-    results: dict[int, Any] = {}
     best = Best(sweep.folder)
-    quiet = not all(of.job.trainer.progress_bar for of in jobs)
-    shape = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
-    total = sum(group.members for group in groups)
-    with tqdm(total=total, desc="sweep", bar_format=shape, disable=quiet, dynamic_ncols=True) as bar:
+    with _bar(groups, leave=sweep.study is None) as bar:
         for group in groups:
-            for ended in _recorded(group, sweep, batch.job_folders, bar):
+            for ended in _recorded(group, sweep, batch, bar):
                 best.offer(ended)
-                results[ended.of.num] = _result(ended)
+                results[ended.of.num] = _result(ended, sweep)
     best.save()
-    return [results[of.num] for of in jobs]
+    return [results[job.num] for job in batch.jobs]
 
 
-def _make_jobs(batch: Batch) -> list[SweepJob]:
-    pieces, jobs = Pieces(), []
+def _make_jobs(batch: Batch) -> tuple[list[SweepJob], dict[int, Any]]:
+    """Those that can be made, and for the others, by number, what is wrong."""
+    pieces, jobs, mistakes = Pieces(), [], {}
     for given in batch.jobs:
         try:
             job = make_job(given.config, given.choices, pieces)
+            if batch.report is not None:
+                check_prunable(job)
         except UserError as error:
-            raise UserError(f"Job {given.num} ({' '.join(given.overrides)}): {error} Nothing was started.") from error
+            said = f"Job {given.num} ({' '.join(given.overrides)}): {error} Nothing was started."
+            mistakes[given.num] = UserError(said).with_traceback(error.__traceback__)
+            continue
         swept = journal.swept_values(given.overrides, job.config, job.choices)
         jobs.append(SweepJob(given.num, job, swept, Path(given.output_dir)))
-    return jobs
+    return jobs, mistakes
+
+
+def _bar(groups: Sequence[Group], leave: bool) -> Any:
+    quiet = not all(of.job.trainer.progress_bar for group in groups for of in group.jobs)
+    shape = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
+    total = sum(group.members for group in groups) * (1 + 1e-9)  # its parts add up to a little more
+    return tqdm(total=total, desc="sweep", bar_format=shape, disable=quiet, dynamic_ncols=True, leave=leave)
 
 
 def _open(jobs: Sequence[SweepJob], sweep: Sweep) -> None:
@@ -78,16 +94,16 @@ def _open(jobs: Sequence[SweepJob], sweep: Sweep) -> None:
         sweep.parent(job)
 
 
-def _recorded(group: Group, sweep: Sweep, folders: bool, bar: Any) -> Iterator[Ended]:
+def _recorded(group: Group, sweep: Sweep, batch: Batch, bar: Any) -> Iterator[Ended]:
     """The group's jobs, each with its run in MLflow and its line in the sweep's journal."""
     started = time.time_ns() // 1_000_000
-    all_ended = run_group(group, bar)
+    all_ended = run_group(group, bar, batch.report)
     while some := list(islice(all_ended, AT_ONCE)):
         _write_runs(some, sweep, started)
-        if folders:
+        if batch.job_folders:
             for ended in some:
                 _write_files(ended)
-        journal.append(sweep.folder, [ended.row() for ended in some])
+        journal.append(sweep.folder, [_row(ended, sweep) for ended in some])
         yield from some
 
 
@@ -100,7 +116,7 @@ def _write_runs(some: Sequence[Ended], sweep: Sweep, started: int) -> None:
     for parent, children in by_parent.items():
         from noiseworks.tracking.finished import write_runs
 
-        runs = [child.finished_run(sweep.tags(child.of.job), started, now) for child in children]
+        runs = [child.finished_run(sweep.tags(child.of.job, child.of.num), started, now) for child in children]
         for child, run in zip(children, write_runs(parent.uri, parent.experiment, runs)):
             child.run = run
             child.log_model(parent)
@@ -114,7 +130,16 @@ def _write_files(ended: Ended) -> None:
         path.write_bytes(content)
 
 
-def _result(ended: Ended) -> Any:
-    if ended.failure is None:
-        return ended.objective
-    return FitFailed(f"The fit failed: {ended.failure}.")
+def _row(ended: Ended, sweep: Sweep) -> Row:
+    """With what the sweeper is going to be told, in case it cannot be."""
+    return replace(ended.row(), returned=_result(ended, sweep) if ended.status == "FINISHED" else None)
+
+
+def _result(ended: Ended, sweep: Sweep) -> Any:
+    if ended.pruned is not None:
+        from optuna import TrialPruned
+
+        return TrialPruned(ended.pruned)
+    if ended.failure is not None or ended.outcome is None:
+        return FitFailed(f"The fit failed: {ended.failure}.")
+    return returned(ended.outcome, ended.of.job.objective, sweep.study is not None)

@@ -3,24 +3,54 @@
 from __future__ import annotations
 
 import json
+import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
+LEFT = ("jobs.jsonl", "parents.json", "study.json", "best/job.json")
+
 
 class SweepBegins(Callback):
-    """Notes what was asked for in the sweep's folder, and which folder it is for `cli.main`, which sums the sweep up
-    when it has ended, however it ends (Hydra calls nobody when it ends by an error)."""
+    """Notes what was asked for in the sweep's folder, and keeps the configuration for `cli.main`, which sums the sweep
+    up when it has ended, however it ends (Hydra calls nobody when it ends by an error)."""
 
-    folder: ClassVar[Path | None] = None
+    config: ClassVar[DictConfig | None] = None
+    begun: ClassVar[Path]
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        folder = Path(str(config.hydra.sweep.dir)).absolute()
+        SweepBegins.config, SweepBegins.begun = config, _folder(config)
+        folder, sweeper = SweepBegins.begun, config.hydra.sweeper
         folder.mkdir(parents=True, exist_ok=True)
-        for left in ("jobs.jsonl", "parents.json", "best/job.json"):  # by an earlier sweep into the same folder
+        asked = {"overrides": OmegaConf.to_container(config.hydra.overrides.task, resolve=False)}
+        asked["study"] = [str(sweeper.get("storage")), sweeper.get("study_name")]
+        if sweeper.get("resume") and _goes_on(folder / "sweep.json", asked, is_study="storage" in sweeper):
+            return
+        for left in LEFT:  # by an earlier sweep into the same folder
             (folder / left).unlink(missing_ok=True)
-        asked = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
-        (folder / "sweep.json").write_text(json.dumps({"overrides": asked}))
-        SweepBegins.folder = folder
+        (folder / "sweep.json").write_text(json.dumps({"id": uuid.uuid4().hex, **asked}))
+
+    @classmethod
+    def folder(cls) -> Path | None:
+        """Where the sweep's files are; None if there is no sweep. A sweep that goes on with an earlier one works in its
+        folder, and the new one that Hydra had chosen goes."""
+        if cls.config is None:
+            return None
+        folder = _folder(cls.config)
+        if folder != cls.begun and cls.begun.is_dir():
+            (cls.begun / "sweep.json").unlink(missing_ok=True)
+            with suppress(OSError):  # somebody's files are there
+                cls.begun.rmdir()
+        return folder
+
+
+def _folder(config: DictConfig) -> Path:
+    return Path(str(config.hydra.sweep.dir)).absolute()
+
+
+def _goes_on(path: Path, asked: dict[str, Any], is_study: bool) -> bool:
+    """Of a grid the jobs are told apart by their configurations; of a study they have only numbers."""
+    return path.exists() and (not is_study or json.loads(path.read_text()).items() >= asked.items())

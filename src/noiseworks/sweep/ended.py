@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 @dataclass
 class Ended:
-    """`problem` and `outcome` are None for a job whose data said no; `failure` says why a job failed."""
+    """`problem` and `outcome` are None for a job whose data said no; `failure` says why a job failed. One that the
+    sweeper stopped has not failed."""
 
     of: SweepJob
     problem: Problem | None
@@ -47,12 +48,24 @@ class Ended:
         return self.failure is None and self.of.job.tracking.wants(key, in_sweep=True)
 
     @property
+    def pruned(self) -> str | None:
+        """When."""
+        if self.failure is not None or self.outcome is None or not self.outcome.pruned:
+            return None
+        return f"at epoch {max(self.outcome.pruned.values())}"
+
+    @property
     def objective(self) -> float | None:
-        return None if self.failure is not None or self.outcome is None else artifacts.objective(self.outcome)
+        """The first, if there are several."""
+        if self.status != "FINISHED" or self.outcome is None:
+            return None
+        return artifacts.objective(self.outcome, self.of.job.objective)[0]
 
     @property
     def status(self) -> str:
-        return "FINISHED" if self.failure is None else "FAILED"
+        if self.failure is not None:
+            return "FAILED"
+        return "FINISHED" if self.pruned is None else "KILLED"
 
     def finished_run(self, parent_tags: dict[str, str], started: int, ended: int) -> FinishedRun:
         from noiseworks.tracking.finished import FinishedRun
@@ -65,9 +78,7 @@ class Ended:
             last = max((step for _, _, step, _ in points), default=0)
             # A millisecond later: of points of the same step and time MLflow takes the largest for the latest.
             points += [(*point, ended + 1) for point in contents.final_points(self.metrics, shown, last)]
-        reasons = [self.failure] if self.outcome is None else list(self.outcome.failures.values())
-        if reasons:
-            tags |= contents.failure_tag("; ".join(str(reason) for reason in reasons))
+        tags |= contents.end_tags(self.outcome, self.failure, self.pruned)
         return FinishedRun(
             name=contents.run_name(job),
             status=self.status,
@@ -82,8 +93,8 @@ class Ended:
 
     def row(self) -> Row:
         answer = json.loads(self.files["coefficients.json"]) if "coefficients.json" in self.files else None
-        of, value = self.of, self.objective
-        return Row(of.num, of.swept, self.status, self.failure, value, self.run, self.metrics, answer)
+        of, value, key = self.of, self.objective, self.of.job.key
+        return Row(of.num, of.swept, self.status, self.failure, value, self.run, self.metrics, answer, key, self.pruned)
 
     def log_model(self, parent: Parent) -> None:
         """If every job of the sweep is to have its own (tracking.model=true)."""

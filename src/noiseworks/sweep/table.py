@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from noiseworks.tracking.journal import Row
 from noiseworks.tracking.table import layout
@@ -14,7 +14,7 @@ MOST_BEST, MOST_SETTINGS, MOST_FAILURES = 5, 20, 5
 SEEDS = ("seed", "data.seed")
 
 
-def summary(rows: Sequence[Row]) -> str:
+def summary(rows: Sequence[Row], maximize: bool = False) -> str:
     """How many ended how; each setting over its seeds; the best jobs; why jobs failed."""
     counts = Counter(row.status for row in rows)
     blocks = [", ".join(f"{count:,} {status}" for status, count in sorted(counts.items(), reverse=True))]
@@ -22,14 +22,26 @@ def summary(rows: Sequence[Row]) -> str:
     finished = [row for row in rows if row.objective is not None]
     settings = [key for key in keys if key not in SEEDS]
     if finished and settings and len(settings) < len(keys):
-        blocks.append(_by_setting(rows, settings))
+        blocks.append(_by_setting(rows, settings, maximize))
     if finished:
-        blocks.append(_best(finished, keys))
-    failed = [row for row in rows if row.failure is not None]
-    lines = [f"job {row.job} failed: {row.failure}" for row in failed[:MOST_FAILURES]]
+        blocks.append(_best(finished, keys, maximize))
+    if failed := [(f"job {row.job}", row.failure) for row in rows if row.failure is not None]:
+        blocks.append(failures(failed, "column `failure` of sweep.parquet"))
+    return "\n\n".join(blocks)
+
+
+def failures(failed: Sequence[tuple[str, str]], table: str) -> str:
+    """Which jobs failed and why, a line each; `table` has them all."""
+    lines = [f"{name} failed: {why}" for name, why in failed[:MOST_FAILURES]]
     if len(failed) > MOST_FAILURES:
-        lines.append(f"... and {len(failed) - MOST_FAILURES} more; column `failure` of sweep.parquet has them all")
-    return "\n\n".join([*blocks, "\n".join(lines)] if lines else blocks)
+        lines.append(f"... and {len(failed) - MOST_FAILURES} more; {table} has them all")
+    return "\n".join(lines)
+
+
+def best_first(rows: Sequence[Row], maximize: bool) -> list[Row]:
+    """Those that have an objective; of equals the first job."""
+    finished = [row for row in rows if row.objective is not None]
+    return sorted(finished, key=lambda row: row.objective or 0.0, reverse=maximize)
 
 
 def varied(rows: Sequence[Row]) -> list[str]:
@@ -39,38 +51,51 @@ def varied(rows: Sequence[Row]) -> list[str]:
 
 
 def name_of_objective(rows: Sequence[Row]) -> str:
-    return "val/nll" if any("val/nll" in row.metrics for row in rows) else "train/nll"
+    """The metric that `objective` names, or val/nll, or train/nll where nothing validates."""
+    default = "val/nll" if any("val/nll" in row.metrics for row in rows) else "train/nll"
+    return metric_of({row.job: row.objective for row in rows if row.objective is not None}, rows) or default
 
 
-def _by_setting(rows: Sequence[Row], settings: Sequence[str]) -> str:
+def metric_of(values: Mapping[int, float], rows: Sequence[Row]) -> str | None:
+    """The metric that has these values, which are known by job, in all rows."""
+    known = [
+        (values[row.job], row.metrics) for row in rows if row.metrics and math.isfinite(values.get(row.job, math.inf))
+    ]
+    names = dict.fromkeys(["val/nll", "train/nll", *sorted(known[0][1])]) if known else []
+    nothing = math.nan  # is close to no value
+    return next((n for n in names if all(math.isclose(m.get(n, nothing), v, rel_tol=1e-6) for v, m in known)), None)
+
+
+def _by_setting(rows: Sequence[Row], settings: Sequence[str], maximize: bool) -> str:
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
-        groups.setdefault(tuple(_cell(row.swept.get(key)) for key in settings), []).append(row)
+        groups.setdefault(tuple(cell(row.swept.get(key)) for key in settings), []).append(row)
     lines = []
     for setting, members in groups.items():
         values = [row.objective for row in members if row.objective is not None]
-        mean = statistics.fmean(values) if values else math.inf
-        error = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.nan
+        mean = statistics.fmean(values) if values else math.inf * (-1) ** maximize
+        several = len(values) > 1 and math.isfinite(mean)
+        error = statistics.stdev(values) / math.sqrt(len(values)) if several else math.nan
         shown = [f"{mean:.6g}", f"{error:.2g}"] if values else ["", ""]
         lines.append((mean, [*setting, *shown, str(len(values)), str(len(members) - len(values))]))
-    lines.sort(key=lambda line: line[0])
+    lines.sort(key=lambda line: line[0], reverse=maximize)
     header = [*settings, f"mean {name_of_objective(rows)}", "std error", "finished", "failed"]
     more = f"\n  ... and {len(lines) - MOST_SETTINGS} more" if len(lines) > MOST_SETTINGS else ""
     return "over the seeds:\n\n" + layout([header, *(line for _, line in lines[:MOST_SETTINGS])]) + more
 
 
-def _best(finished: Sequence[Row], keys: Sequence[str]) -> str:
-    best = sorted(finished, key=lambda row: row.objective or 0.0)[:MOST_BEST]
+def _best(finished: Sequence[Row], keys: Sequence[str], maximize: bool) -> str:
+    best = best_first(finished, maximize)[:MOST_BEST]
     error = any("param/error" in row.metrics for row in best)
     header = ["job", *keys, name_of_objective(finished), *(["param/error"] if error else []), "MLflow run"]
     table = [header]
     for row in best:
         distance = row.metrics.get("param/error")
-        cells = [str(row.job), *(_cell(row.swept.get(key)) for key in keys), f"{row.objective:.6g}"]
+        cells = [str(row.job), *(cell(row.swept.get(key)) for key in keys), f"{row.objective:.6g}"]
         cells += [("" if distance is None else f"{distance:.3g}")] if error else []
         table.append([*cells, row.run or ""])
     return "the best:\n\n" + layout(table)
 
 
-def _cell(value: object) -> str:
+def cell(value: object) -> str:
     return f"{value:.6g}" if isinstance(value, float) else "" if value is None else str(value)

@@ -11,13 +11,15 @@ from noiseworks.optimizer.exact import Solutions
 from noiseworks.problem import Problem
 from noiseworks.sweep.ended import Ended
 from noiseworks.sweep.groups import Group, SweepJob
+from noiseworks.sweep.pruning import Pruning, Report
+from noiseworks.tracking.returned import why_failed
 from noiseworks.trainer.ensemble import Member
 from noiseworks.trainer.fit import check_trainable, solve_exactly, train
-from noiseworks.trainer.monitor import Bar
+from noiseworks.trainer.monitor import Bar, Prune
 from noiseworks.trainer.outcome import Outcome
 
 
-def run_group(group: Group, bar: Bar) -> Iterator[Ended]:
+def run_group(group: Group, bar: Bar, report: Report | None = None) -> Iterator[Ended]:
     """One Lightning fit for all; a job whose data say no, or whose members diverge, fails alone."""
     started = time.monotonic()
     ready: list[tuple[SweepJob, list[Member]]] = []
@@ -36,7 +38,8 @@ def run_group(group: Group, bar: Bar) -> Iterator[Ended]:
             bar.update(of.job.replicates)
             yield Ended(of, None, None, _reason(error), 0.0)
     if ready:
-        yield from _together(ready, answers, started, bar)
+        prune = None if report is None else Pruning([of for of, members in ready for _ in members], report)
+        yield from _together(ready, answers, started, bar, prune)
 
 
 def _reason(error: Exception) -> str:
@@ -44,11 +47,11 @@ def _reason(error: Exception) -> str:
 
 
 def _together(
-    ready: list[tuple[SweepJob, list[Member]]], answers: list[Answer], started: float, bar: Bar
+    ready: list[tuple[SweepJob, list[Member]]], answers: list[Answer], started: float, bar: Bar, prune: Prune | None
 ) -> Iterator[Ended]:
     everyone = [m for _, members in ready for m in members]
     try:
-        outcome = _outcome(ready[0][0], everyone, answers, bar)
+        outcome = _outcome(ready[0][0], everyone, answers, bar, prune)
     except Exception as error:  # nothing that a user did: whatever it is, the other groups go on
         for of, members in ready:
             yield Ended(of, members[0].problem, None, _reason(error), 0.0)
@@ -58,13 +61,13 @@ def _together(
     for of, members in ready:
         own = outcome.take(start, start + len(members))
         start += len(members)
-        yield Ended(of, members[0].problem, own, own.failed, seconds)
+        yield Ended(of, members[0].problem, own, why_failed(own, of.job.objective), seconds)
 
 
-def _outcome(first: SweepJob, members: list[Member], answers: list[Answer], bar: Bar) -> Outcome:
+def _outcome(first: SweepJob, members: list[Member], answers: list[Answer], bar: Bar, prune: Prune | None) -> Outcome:
     job = first.job
     if job.exact:
         outcome = solve_exactly(members, answers)
         bar.update(len(members))
         return outcome
-    return train(members, job.trainer, job.tracking.points(True), job.tracking.trajectory, bar=bar)
+    return train(members, job.trainer, job.tracking.points(True), job.tracking.trajectory, bar=bar, prune=prune)

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import torch
 
 from noiseworks.job import Job
+from noiseworks.objective import Objective
 from noiseworks.problem import Problem
 from noiseworks.tracking.config_yaml import to_yaml
 from noiseworks.trainer.outcome import Outcome
@@ -53,9 +54,9 @@ def coefficients(problem: Problem, outcome: Outcome) -> dict[str, Any] | None:
 
 def final_metrics(outcome: Outcome) -> dict[str, float]:
     """The last value of each metric; for replicates its mean, variance and count over those that did not fail."""
-    curves = {name: curve.last() for name, curve in outcome.curves.items() if name not in outcome.metrics}
     metrics: dict[str, float] = {}
-    for name, members in {**curves, **outcome.metrics}.items():
+    for name in outcome.names:
+        members = outcome.last(name)
         if len(members) == 1:
             if math.isfinite(value := members.item()):
                 metrics[name] = value
@@ -68,11 +69,15 @@ def final_metrics(outcome: Outcome) -> dict[str, float]:
     return metrics
 
 
-def objective(outcome: Outcome) -> float:
-    """What a sweep minimises: val/nll, or train/nll where nothing validates, over the replicates that did not fail;
-    infinite where the model gives an observation no probability."""
-    values = outcome.metrics.get("val/nll", outcome.metrics["train/nll"])
-    mean = values[[k for k in range(len(values)) if k not in outcome.failures]].mean().item()
+def objective(outcome: Outcome, wanted: Objective) -> list[float]:
+    """What a sweep minimises: the mean over the replicates of each metric that is asked for."""
+    return [mean_of_all(outcome, name) for name in wanted.names_in(outcome.names)]
+
+
+def mean_of_all(outcome: Outcome, name: str) -> float:
+    """Infinite where a replicate failed, else a step size at which half of them diverge could be the best; and where
+    the model gives an observation no probability."""
+    mean = math.inf if outcome.failures else outcome.last(name).double().mean().item()
     return mean if math.isfinite(mean) else math.inf
 
 

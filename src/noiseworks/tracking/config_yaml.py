@@ -7,6 +7,9 @@ from functools import lru_cache
 from typing import Any
 
 from omegaconf import OmegaConf
+from yaml.representer import SafeRepresenter
+
+NUMBERS = SafeRepresenter()
 
 
 def to_yaml(config: dict[str, Any], indent: str = "") -> str:
@@ -15,12 +18,18 @@ def to_yaml(config: dict[str, Any], indent: str = "") -> str:
     text = []
     for key, value in config.items():
         if isinstance(value, dict) and value:
-            text += [_lines(key, None, indent).removesuffix(" null\n"), "\n", to_yaml(value, indent + "  ")]
+            text += [_key(key, indent), "\n", to_yaml(value, indent + "  ")]
         elif isinstance(value, (list, dict)):
             text.append(_lines_of_json(key, json.dumps(value), indent))
+        elif type(value) is float:  # a search has other ones in every job
+            text.append(f"{_key(key, indent)} {NUMBERS.represent_float(value).value}\n")
         else:
             text.append(_lines(key, value, indent))
     return "".join(text)
+
+
+def _key(key: str, indent: str) -> str:
+    return _lines(key, None, indent).removesuffix(" null\n")
 
 
 @lru_cache(maxsize=10_000, typed=True)  # typed: 1 is not true

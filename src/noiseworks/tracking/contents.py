@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import math
 import platform
+import re
 import socket
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
@@ -53,8 +54,23 @@ def origin() -> dict[str, str]:
     return tags if commit is None else {**tags, "mlflow.source.git.commit": commit}
 
 
+def mlflow_name(key: str) -> str:
+    """As MLflow takes it: noise@data.noise is noise_data.noise."""
+    return re.sub(r"[^\w/. -]", "_", key)
+
+
 def failure_tag(reason: str) -> dict[str, str]:
     return {"failure": reason[:LONGEST_TAG]}
+
+
+def end_tags(outcome: Outcome | None, failure: str | None, pruned: str | None = None) -> dict[str, str]:
+    """Why a job, or replicates of it, failed; for one that was stopped by the sweeper: when."""
+    if pruned is not None:
+        return {"pruned": pruned}
+    reasons = [] if outcome is None else list(outcome.failures.values())
+    if failure is not None and failure not in reasons:
+        reasons.append(failure)
+    return failure_tag("; ".join(reasons)) if reasons else {}
 
 
 def dataset(examples: Examples) -> Dataset:

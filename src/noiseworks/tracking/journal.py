@@ -20,12 +20,15 @@ class Row:
 
     job: int
     swept: dict[str, Any]  # override -> value
-    status: str  # FINISHED, FAILED
+    status: str  # FINISHED, FAILED, KILLED (pruned)
     failure: str | None
     objective: float | None  # what the job returned
     run: str | None  # its id in MLflow
     metrics: dict[str, float]
     answer: dict[str, Any] | None  # what coefficients.json holds
+    key: str = ""  # of its configuration: see config_key
+    pruned: str | None = None  # when
+    returned: Any = None  # to the sweeper, if it is finished
 
 
 def swept_values(overrides: Iterable[str], config: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, Any]:
@@ -49,9 +52,11 @@ def _look_up(config: Mapping[str, Any], key: str, otherwise: str) -> Any:
 def append(folder: Path, rows: Sequence[Row]) -> None:
     """One write at the end of the file: the jobs of a sweep may run in several processes."""
     text = "".join(json.dumps(vars(row)) + "\n" for row in rows)
-    descriptor = os.open(folder / JOURNAL, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    descriptor = os.open(folder / JOURNAL, os.O_RDWR | os.O_CREAT | os.O_APPEND)
     try:
-        os.write(descriptor, text.encode())
+        size = os.fstat(descriptor).st_size
+        torn = size and os.pread(descriptor, 1, size - 1) != b"\n"  # by a process killed while it wrote
+        os.write(descriptor, ("\n" * bool(torn) + text).encode())
     finally:
         os.close(descriptor)
 
@@ -60,8 +65,16 @@ def read(folder: Path) -> list[Row]:
     """In the order of the jobs; none if nothing has ended."""
     if not (folder / JOURNAL).exists():
         return []
-    lines = (folder / JOURNAL).read_text().splitlines()
-    return sorted((Row(**json.loads(line)) for line in lines), key=lambda row: row.job)
+    lines = (folder / JOURNAL).read_text(errors="replace").splitlines()
+    return sorted((Row(**line) for line in map(_parse, lines) if line), key=lambda row: row.job)
+
+
+def _parse(line: str) -> dict[str, Any] | None:
+    """None for a line that a process was killed while it wrote: its job has not ended."""
+    try:
+        return dict(json.loads(line))
+    except ValueError:
+        return None
 
 
 def to_table(rows: Sequence[Row]) -> pa.Table:
@@ -74,6 +87,7 @@ def to_table(rows: Sequence[Row]) -> pa.Table:
     columns |= {key: _column([row.swept.get(key) for row in rows]) for key in keys if key != "job"}
     columns["status"] = [row.status for row in rows]
     columns["failure"] = pa.array([row.failure for row in rows], pa.string())
+    columns["pruned"] = pa.array([row.pruned for row in rows], pa.string())
     columns["run"] = pa.array([row.run for row in rows], pa.string())
     columns |= {name: pa.array([row.metrics.get(name) for row in rows], pa.float64()) for name in metrics}
     columns["scale"] = pa.array([answer["scale"] for answer in answers], pa.float64())

@@ -22,8 +22,8 @@ from noiseworks.trainer.outcome import Outcome
 class Record:
     """What one job leaves: always files in `folder`, and an MLflow run where tracking says so."""
 
-    def __init__(self, job: Job, problem: Problem | None, folder: Path, sweep: Sweep | None) -> None:
-        self.job, self.problem, self.folder, self.sweep = job, problem, folder, sweep
+    def __init__(self, job: Job, problem: Problem | None, folder: Path, sweep: Sweep | None, num: int = 0) -> None:
+        self.job, self.problem, self.folder, self.sweep, self.num = job, problem, folder, sweep, num
         self.started = time.monotonic()
         self.shown: dict[str, float] = {}  # the latest value of each curve
         self.last_step = 0  # of any curve
@@ -37,7 +37,7 @@ class Record:
         from noiseworks.tracking.run import MlflowRun  # after open_store has set what MLflow reads when imported
 
         job = self.job
-        tags = contents.tags(job) | ({} if self.sweep is None else self.sweep.tags(job))
+        tags = contents.tags(job) | ({} if self.sweep is None else self.sweep.tags(job, self.num))
         experiment = experiment_id(uri, job.experiment)
         run = MlflowRun.start(uri, experiment, contents.run_name(job), contents.params(job), tags)
         if self.problem is not None:
@@ -60,13 +60,13 @@ class Record:
                         self.run.log(name, self.shown[name], step)
                         self.last_step = max(self.last_step, step)
 
-    def finish(self, outcome: Outcome) -> dict[str, float]:
-        """Write everything; the run is FAILED if every member failed."""
+    def finish(self, outcome: Outcome, failure: str | None) -> dict[str, float]:
+        """Write everything; the run is FAILED if there is a reason."""
         job, problem, folder = self.job, self.problem, self.folder
         assert problem is not None
         metrics = artifacts.final_metrics(outcome)
         metrics["run/seconds"] = time.monotonic() - self.started
-        failed = outcome.failed is not None
+        failed = failure is not None
         files = artifacts.files(job, problem, outcome, metrics)
         self._write(files)
         wants = {key: not failed and job.tracking.wants(key, self.sweep is not None) for key in ("figures", "model")}
@@ -78,8 +78,8 @@ class Record:
             self.run.log_files(figures, "figures")
             if wants["model"]:
                 self._log_model(problem, outcome)
-            if outcome.failures:
-                self.run.tag(contents.failure_tag("; ".join(outcome.failures.values())))
+            if tags := contents.end_tags(outcome, failure):
+                self.run.tag(tags)
             self.run.finish("FAILED" if failed else "FINISHED")
         return metrics
 

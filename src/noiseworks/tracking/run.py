@@ -40,6 +40,18 @@ class MlflowRun:
                 client.log_batch(run, params=chunk)
         return cls(uri, experiment, run)
 
+    @classmethod
+    def find(cls, uri: str, experiment: str, tag: str, value: str) -> MlflowRun | None:
+        """The newest run that has this tag."""
+        wanted = f"tags.{tag} = '{value}'"
+        found = MlflowClient(uri).search_runs([experiment], wanted, max_results=1, order_by=["start_time desc"])
+        return cls(uri, experiment, found[0].info.run_id) if found else None
+
+    def reopen(self) -> None:
+        """RUNNING again."""
+        with undisturbed():
+            self.client.update_run(self.id, status="RUNNING")
+
     def log_dataset(self, dataset: Dataset) -> None:
         log_dataset(self.client, self.id, dataset)
 

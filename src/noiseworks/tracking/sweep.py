@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
@@ -12,7 +15,7 @@ from noiseworks.job import Job
 from noiseworks.tracking import contents
 from noiseworks.tracking.settings import Mlflow
 
-ASKED, PARENTS = "sweep.json", "parents.json"
+ASKED, STUDY, PARENTS = "sweep.json", "study.json", "parents.json"
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,22 @@ class Parent:
     uri: str
     experiment: str  # its id
     run: str
+
+
+@dataclass(frozen=True)
+class StudyFacts:
+    """What the Optuna sweeper says of itself. The numbers of its jobs are those of its trials; from `confirms_from` on
+    they confirm the trial whose number is left when this is taken off."""
+
+    name: str
+    id: str  # another one for another study of the same name
+    directions: list[str]  # minimize, maximize
+    confirms_from: int
+
+    def tag(self, num: int) -> dict[str, str]:
+        if num >= self.confirms_from:
+            return {"confirm": str(num - self.confirms_from)}
+        return {"trial": str(num)}
 
 
 class Sweep:
@@ -34,11 +53,22 @@ class Sweep:
     @property
     def asked(self) -> list[str]:
         """The overrides as they were typed: seed=range(0,20)."""
-        path = self.folder / ASKED
-        return list(json.loads(path.read_text())["overrides"]) if path.exists() else []
+        return list(self._begun.get("overrides", []))
 
-    def tags(self, job: Job) -> dict[str, str]:
-        return {"sweep": self.name, "mlflow.parentRunId": self.parent(job).run}
+    @cached_property
+    def _begun(self) -> dict[str, Any]:
+        path = self.folder / ASKED
+        return dict(json.loads(path.read_text())) if path.exists() else {}
+
+    @cached_property
+    def study(self) -> StudyFacts | None:
+        """None for a sweep that is no study."""
+        path = self.folder / STUDY
+        return StudyFacts(**json.loads(path.read_text())) if path.exists() else None
+
+    def tags(self, job: Job, num: int) -> dict[str, str]:
+        number = self.study.tag(num) if self.study else {"job": str(num)}
+        return {"sweep": self.name, "mlflow.parentRunId": self.parent(job).run} | number
 
     def parent(self, job: Job) -> Parent:
         assert isinstance(job.tracking, Mlflow)
@@ -61,14 +91,39 @@ class Sweep:
             for parent in parents:
                 if (parent.uri, parent.experiment) == (uri, experiment):
                     return parent
-            parent = Parent(uri, experiment, self._start(uri, experiment))
-            (self.folder / PARENTS).write_text(json.dumps([asdict(p) for p in [*parents, parent]]))
+            parent = Parent(uri, experiment, self._find(uri, experiment) or self._start(uri, experiment))
+            self._keep([*parents, parent])
         return parent
+
+    def _keep(self, parents: list[Parent]) -> None:
+        fresh = self.folder / f".{PARENTS}.{os.getpid()}"
+        fresh.write_text(json.dumps([asdict(parent) for parent in parents]))
+        os.replace(fresh, self.folder / PARENTS)  # whole, even if the process is killed
+
+    @property
+    def _id(self) -> str:
+        """Of the study, wherever it is worked on; else of the sweep that began in this folder."""
+        return self.study.id if self.study else str(self._begun.get("id", ""))
+
+    @property
+    def _title(self) -> str:
+        return f"study {self.study.name}" if self.study else f"sweep {self.name}"
+
+    def _find(self, uri: str, experiment: str) -> str | None:
+        """The parent run of a study that was begun in another folder, or by a process that was killed before it could
+        write the run down."""
+        from noiseworks.tracking.run import MlflowRun
+
+        found = MlflowRun.find(uri, experiment, "sweep_id", self._id)
+        if found is not None:
+            found.reopen()
+        return None if found is None else found.id
 
     def _start(self, uri: str, experiment: str) -> str:
         from noiseworks.tracking.run import MlflowRun
 
         asked = dict(override.lstrip("+").split("=", 1) for override in self.asked if "=" in override)
-        tags = contents.origin() | {"sweep": self.name}
-        params = {key: value[: contents.LONGEST_PARAM] for key, value in asked.items()}
-        return MlflowRun.start(uri, experiment, f"sweep {self.name}", params, tags).id
+        params = {contents.mlflow_name(key): value[: contents.LONGEST_PARAM] for key, value in asked.items()}
+        tags = contents.origin() | {"sweep": self.name, "sweep_id": self._id}
+        tags |= {"study": self.study.name} if self.study else {}
+        return MlflowRun.start(uri, experiment, self._title, params, tags).id

@@ -15,7 +15,7 @@ from noiseworks.optimizer.members import takes_all_rows
 from noiseworks.problem import Stream
 from noiseworks.streams import generator
 from noiseworks.trainer.ensemble import Ensemble, Member
-from noiseworks.trainer.monitor import Bar, Monitor, Points
+from noiseworks.trainer.monitor import Bar, Monitor, Points, Prune
 from noiseworks.trainer.outcome import Curve, Outcome
 from noiseworks.trainer.regression import LinearRegression
 from noiseworks.trainer.settings import Settings
@@ -45,10 +45,11 @@ def train(
     keep_path: bool = False,
     live: Callable[[Points], None] | None = None,
     bar: Bar | None = None,
+    prune: Prune | None = None,
 ) -> Outcome:
     """Train members that share shapes, batch size, order and what `shared_settings` says, in one Lightning fit."""
     data = members[0].problem.data
-    monitor = Monitor(settings, curve_points, live, bar)
+    monitor = Monitor(settings, curve_points, live, bar, prune)
     lightning = settings.lightning([monitor])
     ensemble = Ensemble(members, settings.dtype, lightning.strategy.root_device)
     ensemble.solve(members)
@@ -73,7 +74,7 @@ def train(
             outcome.scale[k] = math.nan
     for name, points in monitor.curves.items():
         outcome.curves[name] = Curve([step for step, _ in points], torch.stack([values for _, values in points], 1))
-    outcome.steps = monitor.steps
+    outcome.steps, outcome.pruned = monitor.steps, monitor.pruned
     outcome.path = torch.cat(monitor.path) if keep_path else None
     return outcome
 

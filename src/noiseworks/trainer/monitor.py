@@ -16,6 +16,9 @@ from noiseworks.trainer.regression import LinearRegression
 from noiseworks.trainer.settings import Settings
 
 Points = dict[str, list[tuple[int, Tensor]]]
+# For the A members trained in this epoch: metrics (A,), positions (A,), which have not diverged in it (A,); the epoch,
+# from 1. The answer: which of them are to stop (A,).
+Prune = Callable[[dict[str, Tensor], Tensor, Tensor, int], Tensor]
 
 
 class Bar(Protocol):
@@ -26,7 +29,8 @@ class Monitor(pl.Callback):
     """Keeps for each of K members its answer, its curves, and how it ended.
 
     Curves are thinned to about `curve_points`; `live`, if given, is shown each epoch's new points. `bar` is that of a
-    sweep, which counts members; without one the fit has its own, which counts epochs.
+    sweep, which counts members; without one the fit has its own, which counts epochs. `prune`, if given, is asked after
+    each epoch which members are not worth another.
     """
 
     def __init__(
@@ -35,8 +39,11 @@ class Monitor(pl.Callback):
         curve_points: int,
         live: Callable[[Points], None] | None = None,
         bar: Bar | None = None,
+        prune: Prune | None = None,
     ) -> None:
         self.settings, self.curve_points, self.live, self.sweep_bar = settings, curve_points, live, bar
+        self.prune = prune
+        self.pruned: dict[int, int] = {}  # member -> the epoch, from 1, after which it was stopped
         self.curves: Points = defaultdict(list)
         self.failures: dict[int, str] = {}
         self.path: list[Tensor] = []
@@ -78,7 +85,7 @@ class Monitor(pl.Callback):
             self.path.append(self._path(module))
         self._keep_answers(answer.cpu(), metrics, None if scale is None else scale.cpu())
         before = len(self.active)
-        gone = self._stop_members(trainer, module)
+        gone = self._stop_members(trainer, module, metrics)
         self._show(metrics)
         if self.sweep_bar is not None:
             left = self.settings.max_epochs - trainer.current_epoch - 1
@@ -116,8 +123,8 @@ class Monitor(pl.Callback):
         last = self.settings.max_epochs - 1
         return epoch == last or epoch % math.ceil(self.settings.max_epochs / self.curve_points) == 0
 
-    def _stop_members(self, trainer: pl.Trainer, module: LinearRegression) -> int:
-        """Members that diverged or no longer improve leave the tensors. Says how many."""
+    def _stop_members(self, trainer: pl.Trainer, module: LinearRegression, metrics: dict[str, Tensor]) -> int:
+        """Members that diverged, no longer improve or are pruned leave the tensors. Says how many."""
         alive = module.alive.cpu()
         self.epochs[self.active] += 1
         self.steps[self.active] = module.steps_done
@@ -129,6 +136,12 @@ class Monitor(pl.Callback):
             self.failures[int(self.active[k])] = (
                 f"{what} stopped being finite at step {int(module.failed_step[k])}; a smaller optimizer.lr may help"
             )
+        if self.prune is not None:
+            epoch = trainer.current_epoch + 1
+            unwanted = self.prune(metrics, self.active, alive, epoch)
+            if epoch < self.settings.max_epochs:
+                self.pruned |= dict.fromkeys(self.active[stay & unwanted].tolist(), epoch)
+                stay &= ~unwanted
         if not stay.any():
             trainer.should_stop = True
         elif not stay.all():

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+FROM_EXACT = ("param/error", "param/relative_error")
+
 
 @dataclass(frozen=True)
 class Curve:
@@ -43,6 +45,7 @@ class Outcome:
     scale: Tensor | None  # (K,)
     metrics: dict[str, Tensor]  # name -> (K,); nan for a member that failed
     failures: dict[int, str]  # member -> why
+    pruned: dict[int, int] = field(default_factory=dict)  # member -> the epoch, from 1, after which it was stopped
     curves: dict[str, Curve] = field(default_factory=dict)
     path: Tensor | None = None  # (steps, K, number of terms), if it was asked for
     steps: Tensor | None = None  # (K,) how long each was trained: a member may leave before the others
@@ -53,19 +56,30 @@ class Outcome:
         """Why, if every member failed."""
         return next(iter(self.failures.values())) if len(self.failures) == len(self.theta) else None
 
+    @property
+    def names(self) -> list[str]:
+        """Of all metrics, those that only have a curve first."""
+        return [*(name for name in self.curves if name not in self.metrics), *self.metrics]
+
+    def last(self, name: str) -> Tensor:
+        """A metric of each member's answer, or where its curve ends (K,)."""
+        return self.metrics[name] if name in self.metrics else self.curves[name].last()
+
     def take(self, start: int, stop: int) -> Outcome:
         """That of the members start ... stop - 1."""
         own = slice(start, stop)
         steps = None if self.steps is None else int(self.steps[own].max())
         exact = None if self.exact is None or self.exact[own].isnan().all() else self.exact[own]
+        unknown = () if exact is not None else FROM_EXACT  # they are there because others have them
         return Outcome(
             theta=self.theta[own],
             coefficients=self.coefficients[own],
             exact=exact,
             scale=None if self.scale is None else self.scale[own],
-            metrics={name: values[own] for name, values in self.metrics.items()},
+            metrics={name: values[own] for name, values in self.metrics.items() if name not in unknown},
             failures={k - start: why for k, why in self.failures.items() if start <= k < stop},
-            curves={name: curve.take(own, steps) for name, curve in self.curves.items()},
+            pruned={k - start: epoch for k, epoch in self.pruned.items() if start <= k < stop},
+            curves={name: curve.take(own, steps) for name, curve in self.curves.items() if name not in unknown},
             path=None if self.path is None else self.path[:steps, own],
             steps=None if self.steps is None else self.steps[own],
             kind=self.kind,

@@ -1,0 +1,70 @@
+"""The best of a study, trained once more on fresh seeds: the best of many noisy values is too good to be true."""
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from optuna.trial import FrozenTrial, TrialState
+
+from hydra_plugins.noiseworks._answers import Answer, read_answer
+from hydra_plugins.noiseworks._composition import Composer
+from hydra_plugins.noiseworks._lock import alone
+from hydra_plugins.noiseworks._numbered import launch_numbered
+from hydra_plugins.noiseworks._results import best_trials
+from hydra_plugins.noiseworks._study import CONFIRMS_FROM
+
+if TYPE_CHECKING:
+    from hydra_plugins.noiseworks._search import Search
+    from hydra_plugins.noiseworks._trials import Trials
+
+log = logging.getLogger(__name__)
+
+MOST = 20  # of a Pareto front
+
+
+def confirm(search: "Search", composer: Composer, seeds: int | None) -> None:
+    """A task says how by its attribute `confirming(config, seeds)`: the overrides, and how many seeds they are. What
+    comes out is the study's attribute `confirmed`."""
+    trials = search.trials
+    again = getattr(search.task, "confirming", None)
+    best = _take(trials, best_trials(trials.study)[:MOST]) if again is not None and seeds != 0 else []
+    if again is None or not best:
+        return
+    lines, number_of_seeds = [], 0
+    for trial in best:
+        overrides = search.plan.overrides(trial.params)
+        config = composer.job(overrides, trial.number).config
+        fresh, number_of_seeds = again(config, seeds)
+        lines.append(_replaced(overrides, fresh))
+    log.info(f"Confirming trial {', '.join(str(trial.number) for trial in best)} on {number_of_seeds} fresh seeds")
+    returns = launch_numbered(search.launcher, lines, [CONFIRMS_FROM + trial.number for trial in best])
+    answers = [read_answer(each._return_value, len(trials.study.directions)) for each in returns]
+    with alone(trials.place, trials.study.study_name):
+        kept = trials.study.user_attrs.get("confirmed", {})
+        new = {str(trial.number): _record(answer, number_of_seeds) for trial, answer in zip(best, answers)}
+        trials.study.set_user_attr("confirmed", kept | new)
+
+
+def _take(trials: "Trials", best: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """Those that nobody has confirmed or is confirming."""
+    with alone(trials.place, trials.study.study_name):
+        known = trials.study.user_attrs
+        takers = known.get("confirming", {})
+        taken = {number for number, worker in takers.items() if trials.lease.is_alive(worker, known)}
+        mine = [trial for trial in best if str(trial.number) not in taken | known.get("confirmed", {}).keys()]
+        if mine:
+            trials.study.set_user_attr("confirming", takers | {str(t.number): trials.lease.worker for t in mine})
+    return mine
+
+
+def _replaced(overrides: Sequence[str], fresh: Sequence[str]) -> list[str]:
+    """Hydra takes one value for a key."""
+    keys = {line.partition("=")[0] for line in fresh}
+    return [*(line for line in overrides if line.partition("=")[0].lstrip("+") not in keys), *fresh]
+
+
+def _record(answer: Answer, seeds: int) -> dict[str, Any]:
+    if answer.state != TrialState.COMPLETE or answer.values is None:
+        return {"objective": None, "standard_error": None, "seeds": seeds, "failure": answer.failure}
+    value: Any = answer.values[0] if len(answer.values) == 1 else answer.values
+    return {"objective": value, "standard_error": answer.standard_error, "seeds": seeds}

@@ -1,0 +1,50 @@
+"""What there is to say of a sweep: of its jobs here, of a study in study_report.py."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from noiseworks.sweep.figure import draw_sweep
+from noiseworks.sweep.table import best_first, summary
+from noiseworks.tracking import journal
+from noiseworks.tracking.journal import Row
+from noiseworks.tracking.sweep import StudyFacts
+
+
+@dataclass
+class Report:
+    """What is to be said of a sweep, and kept in its parent run."""
+
+    text: str
+    complaint: str | None  # what the command says when it ends
+    has_result: bool
+    jobs_may_fail: bool = False  # without that the sweep has failed
+    best: Row | None = None  # the best job, if it ran in this folder
+    metrics: dict[str, float] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    files: list[Path] = field(default_factory=list)
+    figures: list[Path] = field(default_factory=list)  # go to study/
+
+
+def report_jobs(folder: Path, facts: StudyFacts | None, rows: Sequence[Row]) -> Report:
+    if not rows:
+        return Report(f"No job of the sweep has ended; its folder is {folder}.", None, has_result=False)
+    pq.write_table(journal.to_table(rows), folder / "sweep.parquet")
+    maximize = facts is not None and facts.directions[0] == "maximize"
+    figures = draw_sweep(folder / "sweep.png", rows, maximize)
+    failed = [row for row in rows if row.failure is not None]
+    complaint = (
+        f"{len(failed)} of {len(rows)} jobs failed; job {failed[0].job}: {failed[0].failure}." if failed else None
+    )
+    candidates = best_first([row for row in rows if facts is None or row.job < facts.confirms_from], maximize)
+    return Report(
+        summary(rows, maximize),
+        complaint,
+        has_result=bool(candidates),
+        best=candidates[0] if candidates else None,
+        files=[folder / "sweep.parquet", *figures],
+    )
