@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 LEFT = ("jobs.jsonl", "parents.json", "study.json", "best/job.json")
 
@@ -25,7 +25,8 @@ class SweepBegins(Callback):
         SweepBegins.config, SweepBegins.begun = config, _folder(config)
         folder, sweeper = SweepBegins.begun, config.hydra.sweeper
         folder.mkdir(parents=True, exist_ok=True)
-        asked = {"overrides": OmegaConf.to_container(config.hydra.overrides.task, resolve=False)}
+        params = [f"{key}={value}" for key, value in (sweeper.get("params") or {}).items()]
+        asked = {"overrides": [*params, *config.hydra.overrides.task]}
         asked["study"] = [str(sweeper.get("storage")), sweeper.get("study_name")]
         if sweeper.get("resume") and _goes_on(folder / "sweep.json", asked, is_study="storage" in sweeper):
             return

@@ -26,7 +26,7 @@ def check_prunable(job: Job) -> None:
     what = "is not known after each epoch" if len(names) == 1 else "is more than one number"
     raise UserError(
         f"objective={shown} {what}, by which trials could be pruned; it must be null or one of {', '.join(KNOWN)}, "
-        "or the sweeper's pruner must be nop."
+        "or hydra/sweeper/pruner must be none."
     )
 
 

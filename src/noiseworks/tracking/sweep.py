@@ -114,7 +114,7 @@ class Sweep:
         write the run down."""
         from noiseworks.tracking.run import MlflowRun
 
-        found = MlflowRun.find(uri, experiment, "sweep_id", self._id)
+        found = MlflowRun.find(uri, experiment, "sweep_id", self._id) if self._id else None
         if found is not None:
             found.reopen()
         return None if found is None else found.id
