@@ -68,18 +68,24 @@ class Started:
         with contextlib.suppress(ProcessLookupError):  # it has ended
             os.kill(self.pids[number], how)
 
-    def runs(self, number: int = 0) -> bool:
-        return Path(f"/proc/{self.pids[number]}").exists()
+    def end(self) -> None:
+        for number in range(len(self.pids)) if self.results is None else ():
+            self.kill(number)
+        self.wait()
 
     def wait(self) -> list[Result]:
         if self.results is None:
             statuses = json.loads(self.server.answer())
             with self.logs as folder:
-                texts = [
-                    [Path(f"{folder}/{i}.{name}").read_text() for name in ("out", "err")] for i in range(len(statuses))
-                ]
+                texts = [[_said(Path(folder), i, name) for name in ("out", "err")] for i in range(len(statuses))]
             self.results = [Result(status, *text) for status, text in zip(statuses, texts)]
         return self.results
+
+
+def _said(folder: Path, number: int, name: str) -> str:
+    """Nothing if it was killed before it could say anything."""
+    path = folder / f"{number}.{name}"
+    return path.read_text() if path.exists() else ""
 
 
 class Server:
@@ -94,6 +100,7 @@ class Server:
             text=True,
         )
         assert self.answer() == "ready"
+        self.last: Started | None = None
 
     def __call__(self, folder: Path, *arguments: str, kill_after: float | None = None, **changes: str) -> Result:
         return self.together(folder, [arguments], kill_after, **changes)[0]
@@ -117,6 +124,8 @@ class Server:
     ) -> Started:
         """Several at the same time; nothing else can be started before they have ended. A script takes the place of
         the command."""
+        if self.last is not None:  # of a test that has failed
+            self.last.end()
         logs = tempfile.TemporaryDirectory()
         common = {"folder": str(folder), "environment": changes, "script": str(script) if script else None}
         requests = [
@@ -126,9 +135,12 @@ class Server:
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps(requests) + "\n")
         self.process.stdin.flush()
-        return Started(self, logs, json.loads(self.answer()))
+        self.last = Started(self, logs, json.loads(self.answer()))
+        return self.last
 
     def close(self) -> None:
+        if self.last is not None:
+            self.last.end()
         self.process.communicate(timeout=30)
 
     def answer(self) -> str:

@@ -108,9 +108,11 @@ def _end_sweep(error: BaseException | None) -> str | None:
 def _explained(error: Exception) -> str | None:
     if isinstance(error, (UserError, FitFailed)):
         return str(error)
+    from hydra_plugins.noiseworks._passwords import without_passwords
     from noiseworks.explain import explain
 
-    return explain(error, sys.argv[1:], conf_folder())
+    message = explain(error, sys.argv[1:], conf_folder())
+    return None if message is None else without_passwords(message)
 
 
 def _complain(message: str, error: Exception) -> NoReturn:

@@ -5,11 +5,18 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.test_utils.launcher_common_tests import BatchedSweeperTestSuite, IntegrationTestSuite, LauncherTestSuite
+from hydra.version import _UNSPECIFIED_, VersionBase
 
 VECTORIZED = {"defaults": [{"override hydra/launcher": "vectorized"}, {"override hydra/sweeper": "grid"}]}
 
 # The suites do not name a version_base, so that Hydra warns of what its 1.1 did: change the working folder.
 hydras_own = pytest.mark.filterwarnings("ignore:Future Hydra versions will no longer change working directory")
+
+
+@pytest.fixture(autouse=True)
+def no_version_base(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hydra keeps what other tests of this process have named."""
+    monkeypatch.setattr(VersionBase.instance(), "version_base", _UNSPECIFIED_)
 
 
 def test_the_plugins_are_found() -> None:

@@ -21,6 +21,7 @@ SMALL = [QUIET, "data=synthetic", "data.num_examples=60", "data.batch_size=16", 
 DOUBLE = "trainer.precision=64-true"
 BASIC, JOBLIB = "hydra/launcher=basic", "hydra/launcher=joblib"
 PARENT = "mlflow.parentRunId"
+NUMBERS = {"job": 0, "trial": 0, "confirm": 1_000_000}
 OF_THE_MOMENT = {"sweep", "job", PARENT, "mlflow.runName", "mlflow.note.content"}  # tags that two sweeps do not share
 
 
@@ -65,13 +66,19 @@ class Left:
         """Job -> its run; every run but the parent is a job's."""
         by_id = {run.info.run_id: run for run in self.runs if PARENT in run.data.tags}
         children = {job: by_id.pop(row["run"]) for job, row in self.journal.items()}
-        assert all(run.data.tags["job"] == str(job) for job, run in children.items())
+        assert all(job in _numbers(run) for job, run in children.items())
         assert not by_id, "runs that the journal does not know"
         return children
 
     @cached_property
     def table(self) -> list[dict[str, Any]]:
         return pq.read_table(self.path / "sweep.parquet").to_pylist()
+
+
+def _numbers(run: Run) -> set[int]:
+    """That its tag gives it: a job's, a trial's, or that of a trial that was confirmed."""
+    tags = run.data.tags
+    return {int(tags[name]) + first for name, first in NUMBERS.items() if name in tags}
 
 
 def sweep(command: Server, folder: Path, *arguments: str, name: str = "s", **environment: str) -> Left:

@@ -27,26 +27,33 @@ def confirm(search: "Search", composer: Composer, seeds: int | None) -> None:
     comes out is the study's attribute `confirmed`."""
     trials = search.trials
     again = getattr(search.task, "confirming", None)
-    best = _take(trials, best_trials(trials.study)[:MOST]) if again is not None and seeds != 0 else []
-    if again is None or not best:
+    if again is None or seeds == 0:
         return
-    lines, number_of_seeds = [], 0
+    best, begun = _take(trials, best_trials(trials.study)[:MOST])
+    if not best:
+        return
+    results = search.ended(begun) if begun else {}
+    lines: dict[int, list[str]] = {}
+    number_of_seeds = {}
     for trial in best:
-        overrides = search.plan.overrides(trial.params)
-        config = composer.job(overrides, trial.number).config
-        fresh, number_of_seeds = again(config, seeds)
-        lines.append(_replaced(overrides, fresh))
-    log.info(f"Confirming trial {', '.join(str(trial.number) for trial in best)} on {number_of_seeds} fresh seeds")
-    returns = launch_numbered(search.launcher, lines, [CONFIRMS_FROM + trial.number for trial in best])
-    answers = [read_answer(each._return_value, len(trials.study.directions)) for each in returns]
+        num, overrides = CONFIRMS_FROM + trial.number, search.plan.overrides(trial.params)
+        fresh, number_of_seeds[num] = again(composer.job(overrides, trial.number).config, seeds)
+        if num not in results:
+            lines[num] = _replaced(overrides, fresh)
+    if lines:
+        names, count = ", ".join(str(num - CONFIRMS_FROM) for num in lines), max(number_of_seeds.values())
+        log.info(f"Confirming trial {names} on {count} fresh seeds")
+        returns = launch_numbered(search.launcher, list(lines.values()), list(lines))
+        results |= {num: each._return_value for num, each in zip(lines, returns)}
+    answers = {num: read_answer(results[num], len(trials.study.directions)) for num in number_of_seeds}
     with alone(trials.place, trials.study.study_name):
         kept = trials.study.user_attrs.get("confirmed", {})
-        new = {str(trial.number): _record(answer, number_of_seeds) for trial, answer in zip(best, answers)}
+        new = {str(num - CONFIRMS_FROM): _record(answer, number_of_seeds[num]) for num, answer in answers.items()}
         trials.study.set_user_attr("confirmed", kept | new)
 
 
-def _take(trials: "Trials", best: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-    """Those that nobody has confirmed or is confirming."""
+def _take(trials: "Trials", best: Sequence[FrozenTrial]) -> tuple[list[FrozenTrial], list[int]]:
+    """Those that nobody has confirmed or is confirming; and the jobs that a process has begun that died."""
     with alone(trials.place, trials.study.study_name):
         known = trials.study.user_attrs
         takers = known.get("confirming", {})
@@ -54,7 +61,7 @@ def _take(trials: "Trials", best: Sequence[FrozenTrial]) -> list[FrozenTrial]:
         mine = [trial for trial in best if str(trial.number) not in taken | known.get("confirmed", {}).keys()]
         if mine:
             trials.study.set_user_attr("confirming", takers | {str(t.number): trials.lease.worker for t in mine})
-    return mine
+    return mine, [CONFIRMS_FROM + trial.number for trial in mine if str(trial.number) in takers]
 
 
 def _replaced(overrides: Sequence[str], fresh: Sequence[str]) -> list[str]:

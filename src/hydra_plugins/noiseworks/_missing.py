@@ -1,14 +1,19 @@
 """What a sweep that was killed has left to do."""
 
+import glob
+import os
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from hydra_plugins.noiseworks._batch import EndedJob
 from hydra_plugins.noiseworks._composition import Composer
@@ -31,7 +36,7 @@ def find_begun(config: DictConfig, task: Any) -> Path | None:
     for folder in _folders_like(config):
         if folder == here:
             return here
-        if sorted(OmegaConf.load(folder / MARK).hydra.overrides.task) == sorted(config.hydra.overrides.task):
+        if _asked(folder) == sorted(config.hydra.overrides.task):
             work_in(config, folder)
             return folder
     return None
@@ -40,9 +45,26 @@ def find_begun(config: DictConfig, task: Any) -> Path | None:
 def _folders_like(config: DictConfig) -> list[Path]:
     """Those of sweeps that have the place of this one, whatever stands for the date and the time; the newest first."""
     raw: Any = OmegaConf.to_container(config.hydra.sweep, resolve=False)
-    pattern = Path(REFERENCE.sub("*", raw["dir"])).absolute()
-    found = Path(pattern.anchor).glob(f"{pattern.relative_to(pattern.anchor)}/{MARK}")
+    place, changed = str(Path(raw["dir"]).absolute()), 1
+    while changed:  # from the innermost on
+        place, changed = REFERENCE.subn("\0", place)
+    pattern = "*".join(map(glob.escape, place.split("\0")))
+    found = [Path(mark) for mark in glob.glob(f"{pattern}/{MARK}")]
     return [mark.parent for mark in sorted(found, key=lambda mark: mark.stat().st_mtime, reverse=True)]
+
+
+def _asked(folder: Path) -> list[str] | None:
+    """None if it is not known: the file was being written when its process was killed."""
+    with suppress(yaml.YAMLError, OmegaConfBaseException, AttributeError, TypeError):
+        return sorted(OmegaConf.load(folder / MARK).hydra.overrides.task)
+    return None
+
+
+def save_asked(config: DictConfig, folder: Path) -> None:
+    """In one step: a sweep whose file was torn would not be found again."""
+    fresh = folder / f".{MARK}.{os.getpid()}"
+    OmegaConf.save(config, fresh)
+    os.replace(fresh, folder / MARK)
 
 
 @dataclass

@@ -126,9 +126,7 @@ class Search:
         """Of trials that nobody runs any more, what has ended is told, and the others are queued again. Whether there
         were any."""
         stale = self.trials.stale()
-        numbers = [trial.number for trial in stale]
-        recover = getattr(self.task, "recover", None)
-        ended = {job.num: job.result for job in recover(self.folder, numbers)} if recover is not None else {}
+        ended = self.ended([trial.number for trial in stale])
         for trial in stale:
             if trial.number in ended:
                 answer = read_answer(ended[trial.number], len(self.plan.directions))
@@ -136,6 +134,11 @@ class Search:
                     self._tell(Trial(self.trials.study, trial._trial_id), answer)
         self.trials.queue_again([trial for trial in stale if trial.number not in ended])
         return bool(stale)
+
+    def ended(self, numbers: Sequence[int]) -> dict[int, Any]:
+        """Of jobs that nobody runs any more, what those have returned that have ended."""
+        recover = getattr(self.task, "recover", None)
+        return {job.num: job.result for job in recover(self.folder, numbers)} if recover is not None else {}
 
     def _say(self, ended: Sequence[FrozenTrial]) -> None:
         if time.monotonic() - self.said < SAY_SECONDS and len(ended) < self.plan.n_trials:

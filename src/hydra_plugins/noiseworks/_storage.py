@@ -1,11 +1,10 @@
 """Where a study is kept."""
 
-import re
 from pathlib import Path
 from typing import Any
 
 import optuna
-from hydra.errors import HydraException
+from hydra.errors import HydraException, InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
@@ -13,6 +12,7 @@ from optuna.storages.journal import BaseJournalBackend
 
 from hydra_plugins.noiseworks._journal_file import JournalFile
 from hydra_plugins.noiseworks._lock import alone
+from hydra_plugins.noiseworks._passwords import without_passwords
 
 
 def open_storage(storage: Any) -> tuple[BaseStorage, str]:
@@ -20,27 +20,33 @@ def open_storage(storage: Any) -> tuple[BaseStorage, str]:
     journal file, an address what Optuna makes of it, a configuration with _target_ an instance."""
     if storage is None:
         return InMemoryStorage(), "memory"
-    if isinstance(storage, DictConfig):
-        return _made(instantiate(storage)), str(storage)
-    if not isinstance(storage, str):
+    if not isinstance(storage, (str, DictConfig)):
         return _made(storage), repr(storage)
+    said = without_passwords(str(storage))
     try:
-        if "://" in storage:
+        if isinstance(storage, DictConfig):
+            opened = instantiate(storage)
+        elif "://" in storage:
             with alone(storage, ""):  # of two processes that make its tables one would fail
-                return optuna.storages.get_storage(storage), _without_password(storage)
-        path = Path(storage).absolute()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return JournalStorage(JournalFile(str(path))), str(path)
+                opened = optuna.storages.get_storage(storage)
+        else:
+            path = Path(storage).absolute()
+            path.parent.mkdir(parents=True, exist_ok=True)
+            said, opened = str(path), JournalFile(str(path))
+        return _made(opened), said
+    except UnknownKind:
+        raise
     except Exception as error:  # of a driver that is not installed, a server that does not answer, a file that is none
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        cause = error.__cause__ if isinstance(error, InstantiationException) and error.__cause__ else error
+        reason = without_passwords(str(cause)).strip().splitlines() or [type(cause).__name__]
         raise HydraException(
-            f"hydra.sweeper.storage={_without_password(storage)} cannot be opened ({reason}); it must be the path of"
+            f"hydra.sweeper.storage={said} cannot be opened ({reason[0]}); it must be the path of"
             f" a journal file, as optuna.log, or an address that Optuna takes, as sqlite:///optuna.db."
         ) from error
 
 
-def _without_password(url: str) -> str:
-    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)
+class UnknownKind(HydraException):
+    pass
 
 
 def _made(storage: Any) -> BaseStorage:
@@ -48,4 +54,4 @@ def _made(storage: Any) -> BaseStorage:
         return JournalStorage(storage)
     if isinstance(storage, BaseStorage):
         return storage
-    raise HydraException(f"hydra.sweeper.storage is a {type(storage).__name__}, which is no storage of Optuna's.")
+    raise UnknownKind(f"hydra.sweeper.storage is a {type(storage).__name__}, which is no storage of Optuna's.")

@@ -33,7 +33,7 @@ class About:
     id: str  # another one for another study of the same name
     asked: str  # a hash of what it searches, and with what
     seed: int
-    folder: str  # of the sweep that began it
+    folders: list[str]  # in which it works: another one where those before are not to be seen
     sessions: int = 0  # how often somebody has begun to work on it
 
 
@@ -59,8 +59,8 @@ def open_study(
     with alone(place, name):
         study = _create_or_load(name, question, storage)
         about = _about(study, question, folder)
-        begun = Path(about.folder)
-        if begun != folder and _holds(begun) == about.id:
+        begun = next((Path(each) for each in about.folders if _holds(Path(each)) == about.id), folder)
+        if begun != folder:
             work_in(config, begun)
             folder = begun
         folder.mkdir(parents=True, exist_ok=True)
@@ -101,10 +101,12 @@ def _about(study: optuna.Study, question: Question, folder: Path) -> About:
     kept = study.user_attrs.get(ABOUT)
     if kept is None:
         seed = fresh_seed() if question.seed is None else question.seed
-        about = About(uuid.uuid4().hex, question.asked, seed, str(folder))
+        about = About(uuid.uuid4().hex, question.asked, seed, [str(folder)])
     else:
         about = About(**kept)
         about.sessions += 1
+        if not any(_holds(Path(each)) == about.id for each in about.folders):
+            about.folders.append(str(folder))
         if about.asked != question.asked:
             log.warning(
                 f"The study {study.study_name} was begun with another space, sampler or configuration; its trials are"

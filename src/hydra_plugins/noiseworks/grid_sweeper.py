@@ -18,10 +18,10 @@ from hydra.core.override_parser.types import Override
 from hydra.core.utils import JobReturn
 from hydra.errors import HydraException
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from hydra_plugins.noiseworks._composition import Composer
-from hydra_plugins.noiseworks._missing import Missing, find_begun
+from hydra_plugins.noiseworks._missing import Missing, find_begun, save_asked
 from hydra_plugins.noiseworks._numbered import launch_numbered
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class GridSweeper(basic_sweeper.BasicSweeper):
         begun = find_begun(self.config, self.task) if self.resume else None
         sweep_dir = Path(self.config.hydra.sweep.dir)
         sweep_dir.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(self.config, sweep_dir / "multirun.yaml")
+        save_asked(self.config, sweep_dir)
         missing = self._missing(jobs, begun)
         returns = self._launch(missing)
         for failure in missing.failures:

@@ -26,13 +26,12 @@ class SweepBegins(Callback):
         folder, sweeper = SweepBegins.begun, config.hydra.sweeper
         folder.mkdir(parents=True, exist_ok=True)
         params = [f"{key}={value}" for key, value in (sweeper.get("params") or {}).items()]
-        asked = {"overrides": [*params, *config.hydra.overrides.task]}
-        asked["study"] = [str(sweeper.get("storage")), sweeper.get("study_name")]
-        if sweeper.get("resume") and _goes_on(folder / "sweep.json", asked, is_study="storage" in sweeper):
+        asked = [*params, *config.hydra.overrides.task]
+        if _goes_on(folder, sweeper):
             return
         for left in LEFT:  # by an earlier sweep into the same folder
             (folder / left).unlink(missing_ok=True)
-        (folder / "sweep.json").write_text(json.dumps({"id": uuid.uuid4().hex, **asked}))
+        (folder / "sweep.json").write_text(json.dumps({"id": uuid.uuid4().hex, "overrides": asked}))
 
     @classmethod
     def folder(cls) -> Path | None:
@@ -52,6 +51,9 @@ def _folder(config: DictConfig) -> Path:
     return Path(str(config.hydra.sweep.dir)).absolute()
 
 
-def _goes_on(path: Path, asked: dict[str, Any], is_study: bool) -> bool:
-    """Of a grid the jobs are told apart by their configurations; of a study they have only numbers."""
-    return path.exists() and (not is_study or json.loads(path.read_text()).items() >= asked.items())
+def _goes_on(folder: Path, sweeper: DictConfig) -> bool:
+    """Jobs of a grid are told apart by their configurations. A study sees for itself whether the folder is its own; in
+    memory it begins anew."""
+    if "storage" in sweeper:
+        return sweeper.storage is not None and (folder / "study.json").exists()
+    return bool(sweeper.get("resume")) and (folder / "sweep.json").exists()

@@ -22,12 +22,13 @@ PAGE = 1000  # at least as many as are written at once
 def recover(folder: Path, numbers: Collection[int] | None) -> list[EndedJob]:
     """The jobs that have ended are those in the journal: it is written after MLflow. The runs of those of `numbers`
     (None: of all) that are not in it are KILLED, and the parents run again."""
-    rows = journal.read(folder)
-    sweep = Sweep(folder)
+    rows, sweep = journal.read(folder), Sweep(folder)
+    known = {row.run for row in rows}
     for parent in sweep.parents():
         _reopen(parent)
-        for run in _left_behind(parent, {row.run for row in rows}, numbers):
-            _kill(parent, run.info.run_id)
+        for run in _last_runs(parent) if numbers is None or numbers else ():
+            if run.info.run_id not in known and (numbers is None or sweep.number(run.data.tags) in numbers):
+                _kill(parent, run.info.run_id)
     return [EndedJob(row.job, row.key, _result(row)) for row in rows if numbers is None or row.job in numbers]
 
 
@@ -39,19 +40,15 @@ def _result(row: Row) -> Any:
     return FitFailed(f"The fit failed: {row.failure}.") if row.status == "FAILED" else row.returned
 
 
-def _left_behind(parent: Parent, known: Collection[str | None], numbers: Collection[int] | None) -> Iterator[Run]:
-    """Runs that say RUNNING, and those among the last that were written that have no row in the journal."""
+def _last_runs(parent: Parent) -> Iterator[Run]:
+    """Those that say RUNNING, and the last that were written."""
     from mlflow import MlflowClient
 
-    if numbers is not None and not numbers:
-        return
-    child = f"tags.mlflow.parentRunId = '{parent.run}'"
-    for wanted in (f"{child} and attributes.status = 'RUNNING'", f"{child} and attributes.status = 'FINISHED'"):
-        order = ["attributes.end_time desc"]
-        for run in MlflowClient(parent.uri).search_runs([parent.experiment], wanted, max_results=PAGE, order_by=order):
-            number = run.data.tags.get("trial") or run.data.tags.get("job")
-            if run.info.run_id not in known and (numbers is None or (number and int(number) in numbers)):
-                yield run
+    child, order = f"tags.mlflow.parentRunId = '{parent.run}'", ["attributes.end_time desc"]
+    states = [f"attributes.status = '{status}'" for status in ("RUNNING", "FINISHED", "FAILED")]
+    for state in (*states, "tags.pruned != ''"):
+        wanted = f"{child} and {state}"
+        yield from MlflowClient(parent.uri).search_runs([parent.experiment], wanted, max_results=PAGE, order_by=order)
 
 
 def _reopen(parent: Parent) -> None:
@@ -64,5 +61,7 @@ def _kill(parent: Parent, run: str) -> None:
     from noiseworks.tracking.run import MlflowRun
 
     left = MlflowRun(parent.uri, parent.experiment, run)
+    if "pruned" in left.client.get_run(run).data.tags:
+        left.client.delete_tag(run, "pruned")
     left.tag(failure_tag("its process ended before it"))
     left.finish("KILLED")

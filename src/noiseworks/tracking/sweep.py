@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -69,6 +70,12 @@ class Sweep:
     def tags(self, job: Job, num: int) -> dict[str, str]:
         number = self.study.tag(num) if self.study else {"job": str(num)}
         return {"sweep": self.name, "mlflow.parentRunId": self.parent(job).run} | number
+
+    def number(self, tags: Mapping[str, str]) -> int:
+        """Of the job whose run has these tags."""
+        if self.study and "confirm" in tags:
+            return self.study.confirms_from + int(tags["confirm"])
+        return int(tags.get("trial") or tags["job"])
 
     def parent(self, job: Job) -> Parent:
         assert isinstance(job.tracking, Mlflow)

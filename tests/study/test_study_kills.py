@@ -1,0 +1,81 @@
+"""A search that is killed again and again is, in the end, the search that was never killed."""
+
+from __future__ import annotations
+
+import signal
+
+import numpy as np
+import pytest
+from study_runs import UNTRACKED, Kept, check_whole, kill_at, moments, quadratic, states
+
+N, KILLS = 60, 4
+
+
+def check_quadratic(kept: Kept) -> None:
+    """See `quadratic`: the curve through three of the values goes through all, and turns at 1."""
+    lr, value = (
+        np.array(column) for column in zip(*((t.params["optimizer.lr"], t.value) for t in kept.ended.values()))
+    )
+    c, slope, a = np.polyfit(lr - 1, value**2, 2)
+    assert abs(slope) < 1e-5 * c
+    np.testing.assert_allclose(value**2, a + c * (lr - 1) ** 2, rtol=1e-5)
+    assert kept.study.best_params["optimizer.lr"] == lr[np.argmin(np.abs(lr - 1))]
+
+
+@pytest.mark.parametrize(("sampler", "seed"), [("random", 1), ("qmc", 2), ("grid", 3)])
+def test_killed_four_times(command, folder, new_folder, sampler, seed):
+    arguments = quadratic(N, sampler=sampler)
+    for moment in moments(seed, KILLS, jobs=40):
+        assert kill_at(command, folder, arguments, moment).status == -signal.SIGKILL
+    command(folder, *arguments).succeeded()
+    kept = Kept(folder)
+    check_whole(kept, N)
+    assert states(kept.trials)["LOST"] > 0
+    check_quadratic(kept)
+    others = [path.name for path in folder.glob("multirun/*/*/*") if path.parent != kept.place]
+    assert set(others) <= {"sweep.json"}, "a session worked elsewhere"
+
+    whole = new_folder("whole")
+    command(whole, *arguments, UNTRACKED).succeeded()
+    assert states(Kept(whole).trials) == {"COMPLETE": N}
+    assert kept.settings() == Kept(whole).settings()
+
+
+def test_killed_while_trials_are_pruned(command, folder):
+    """A trial that was pruned has ended. Of four at a time each epoch stops some."""
+    pruned = [
+        "hydra/sweeper/pruner=successive_halving",
+        "trainer.max_epochs=5",
+        "hydra.sweeper.pruner.reduction_factor=2",
+    ]
+    arguments = quadratic(40, *pruned)
+    for moment in moments(4, 2, jobs=24):
+        assert kill_at(command, folder, arguments, moment).status == -signal.SIGKILL
+    command(folder, *arguments).succeeded()
+    kept = Kept(folder)
+    check_whole(kept, 40)
+    counts = states(kept.trials)
+    assert counts["PRUNED"] >= 10
+    assert counts["COMPLETE"] + counts["PRUNED"] == 40
+
+
+def test_killed_while_jobs_run_one_by_one(command, folder):
+    """Of these a run stands in MLflow while the job is under way."""
+    arguments = quadratic(8, "hydra/launcher=basic", n_jobs=2)
+    for moment in [("jobs", 1, 0.05), ("lines", 7, 0.15)]:
+        assert kill_at(command, folder, arguments, moment).status == -signal.SIGKILL
+    command(folder, *arguments).succeeded()
+    kept = Kept(folder)
+    check_whole(kept, 8)
+    numbers = {path.name for path in kept.place.iterdir() if path.name.isdigit()}
+    assert {str(trial.number) for trial in kept.ended.values()} <= numbers
+
+
+def test_killed_in_a_search_that_learns(command, folder):
+    arguments = quadratic(24, sampler="tpe")
+    for moment in moments(5, 2, jobs=10):
+        assert kill_at(command, folder, arguments, moment).status == -signal.SIGKILL
+    command(folder, *arguments).succeeded()
+    kept = Kept(folder)
+    check_whole(kept, 24)
+    check_quadratic(kept)
