@@ -5,7 +5,7 @@ READY := $(VENV)/.ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint test train sweep ui bench-epoch bench-sweep bench-search clean
+.PHONY: help setup lint test soak train sweep ui bench-epoch bench-sweep bench-search clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ lint: $(READY)  ## ruff and mypy
 
 test: $(READY)  ## all tests
 	$(BIN)/python -m pytest $(ARGS)
+
+soak: $(READY)  ## the long tests: searches of 200 trials, killed ten times
+	$(BIN)/python -m pytest -m soak $(ARGS)
 
 train: $(READY)  ## the first fit: house prices, tracked in mlflow.db
 	$(BIN)/noiseworks $(ARGS)

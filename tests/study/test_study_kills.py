@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from study_runs import UNTRACKED, Kept, check_whole, kill_at, moments, quadratic, states
 
-N, KILLS = 60, 4
+SOAK = [pytest.param(200, 10, *each, marks=pytest.mark.soak) for each in (("random", 11), ("qmc", 12), ("grid", 13))]
 
 
 def check_quadratic(kept: Kept) -> None:
@@ -22,14 +22,16 @@ def check_quadratic(kept: Kept) -> None:
     assert kept.study.best_params["optimizer.lr"] == lr[np.argmin(np.abs(lr - 1))]
 
 
-@pytest.mark.parametrize(("sampler", "seed"), [("random", 1), ("qmc", 2), ("grid", 3)])
-def test_killed_four_times(command, folder, new_folder, sampler, seed):
-    arguments = quadratic(N, sampler=sampler)
-    for moment in moments(seed, KILLS, jobs=40):
+@pytest.mark.parametrize(
+    ("n", "kills", "sampler", "seed"), [(60, 4, "random", 1), (60, 4, "qmc", 2), (60, 4, "grid", 3), *SOAK]
+)
+def test_killed_again_and_again(command, folder, new_folder, n, kills, sampler, seed):
+    arguments = quadratic(n, sampler=sampler)
+    for moment in moments(seed, kills, jobs=n * 2 // 3):
         assert kill_at(command, folder, arguments, moment).status == -signal.SIGKILL
     command(folder, *arguments).succeeded()
     kept = Kept(folder)
-    check_whole(kept, N)
+    check_whole(kept, n)
     assert states(kept.trials)["LOST"] > 0
     check_quadratic(kept)
     others = [path.name for path in folder.glob("multirun/*/*/*") if path.parent != kept.place]
@@ -37,7 +39,7 @@ def test_killed_four_times(command, folder, new_folder, sampler, seed):
 
     whole = new_folder("whole")
     command(whole, *arguments, UNTRACKED).succeeded()
-    assert states(Kept(whole).trials) == {"COMPLETE": N}
+    assert states(Kept(whole).trials) == {"COMPLETE": n}
     assert kept.settings() == Kept(whole).settings()
 
 
@@ -71,11 +73,12 @@ def test_killed_while_jobs_run_one_by_one(command, folder):
     assert {str(trial.number) for trial in kept.ended.values()} <= numbers
 
 
-def test_killed_in_a_search_that_learns(command, folder):
-    arguments = quadratic(24, sampler="tpe")
-    for moment in moments(5, 2, jobs=10):
+@pytest.mark.parametrize(("n", "kills"), [(24, 2), pytest.param(200, 10, marks=pytest.mark.soak)])
+def test_killed_in_a_search_that_learns(command, folder, n, kills):
+    arguments = quadratic(n, sampler="tpe")
+    for moment in moments(5, kills, jobs=n // 2):
         assert kill_at(command, folder, arguments, moment).status == -signal.SIGKILL
     command(folder, *arguments).succeeded()
     kept = Kept(folder)
-    check_whole(kept, 24)
+    check_whole(kept, n)
     check_quadratic(kept)

@@ -52,6 +52,6 @@ class OptunaSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> None:
-        from hydra_plugins.noiseworks._search import search
+        from hydra_plugins.noiseworks.search._search import search
 
         search(self, arguments)

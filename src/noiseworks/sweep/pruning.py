@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from hydra_plugins.noiseworks.batch import Report
 from noiseworks.errors import UserError
 from noiseworks.job import Job
 from noiseworks.sweep.groups import SweepJob
 
-Report = Callable[[Mapping[int, float], int], Collection[int]]
 KNOWN = [f"{part}/{name}" for part in ("train", "val") for name in ("nll", "mae", "rmse")] + ["param/error"]
 
 

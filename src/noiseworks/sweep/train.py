@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
+from hydra_plugins.noiseworks.batch import Report
 from noiseworks.errors import UserError
 from noiseworks.exact import Answer
 from noiseworks.optimizer.exact import Solutions
 from noiseworks.problem import Problem
 from noiseworks.sweep.ended import Ended
 from noiseworks.sweep.groups import Group, SweepJob
-from noiseworks.sweep.pruning import Pruning, Report
+from noiseworks.sweep.pruning import Pruning
 from noiseworks.tracking.returned import why_failed
 from noiseworks.trainer.ensemble import Member
 from noiseworks.trainer.fit import check_trainable, solve_exactly, train

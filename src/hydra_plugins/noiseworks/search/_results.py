@@ -8,7 +8,7 @@ import optuna
 from omegaconf import OmegaConf
 from optuna.trial import FrozenTrial
 
-from hydra_plugins.noiseworks._space import Space
+from hydra_plugins.noiseworks.search._space import Space
 
 log = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ from hydra.errors import HydraException
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import Trial
 
-from hydra_plugins.noiseworks._override_values import choices
-from hydra_plugins.noiseworks._steps import Steps, decimal
+from hydra_plugins.noiseworks.search._override_values import choices
+from hydra_plugins.noiseworks.search._steps import Steps, decimal
 
 MOST_CHOICES = 10_000
 

@@ -7,8 +7,8 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
-from hydra_plugins.noiseworks._override_values import meaning, text
-from hydra_plugins.noiseworks._searched import Searched, searched
+from hydra_plugins.noiseworks.search._override_values import meaning, text
+from hydra_plugins.noiseworks.search._searched import Searched, searched
 
 
 @dataclass(frozen=True)

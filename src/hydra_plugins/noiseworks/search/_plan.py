@@ -11,9 +11,9 @@ from hydra.utils import get_method, instantiate
 from omegaconf import DictConfig, OmegaConf
 from optuna.trial import Trial
 
-from hydra_plugins.noiseworks._sampler import SamplerChoice
-from hydra_plugins.noiseworks._space import Space
-from hydra_plugins.noiseworks._study import Question, digest
+from hydra_plugins.noiseworks.search._sampler import SamplerChoice
+from hydra_plugins.noiseworks.search._space import Space
+from hydra_plugins.noiseworks.search._study import Question, digest
 
 if TYPE_CHECKING:
     from hydra_plugins.noiseworks.optuna_sweeper import OptunaSweeper

@@ -12,7 +12,7 @@ import optuna
 from optuna.storages import InMemoryStorage
 from optuna.trial import Trial
 
-from hydra_plugins.noiseworks._trials import Trials
+from hydra_plugins.noiseworks.search._trials import Trials
 
 
 class Reports:

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from hydra_plugins.noiseworks._answers import Answer, read_answer
 from hydra_plugins.noiseworks._composition import Composer
-from hydra_plugins.noiseworks._lock import alone
 from hydra_plugins.noiseworks._numbered import launch_numbered
-from hydra_plugins.noiseworks._results import best_trials
-from hydra_plugins.noiseworks._study import CONFIRMS_FROM
+from hydra_plugins.noiseworks.search._answers import Answer, read_answer
+from hydra_plugins.noiseworks.search._lock import alone
+from hydra_plugins.noiseworks.search._results import best_trials
+from hydra_plugins.noiseworks.search._study import CONFIRMS_FROM
 
 if TYPE_CHECKING:
-    from hydra_plugins.noiseworks._search import Search
-    from hydra_plugins.noiseworks._trials import Trials
+    from hydra_plugins.noiseworks.search._search import Search
+    from hydra_plugins.noiseworks.search._trials import Trials
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
-from hydra_plugins.noiseworks._steps import Steps
+from hydra_plugins.noiseworks.search._steps import Steps
 
 SlotOf = Callable[[FrozenTrial], int]
 

@@ -12,8 +12,8 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
-from hydra_plugins.noiseworks._by_slot import GridBySlot, QMCBySlot, RandomBySlot
-from hydra_plugins.noiseworks._space import Space
+from hydra_plugins.noiseworks.search._by_slot import GridBySlot, QMCBySlot, RandomBySlot
+from hydra_plugins.noiseworks.search._space import Space
 
 LEFT_TO_OPTUNA = ("constraints_func", "mutation", "multivariate", "warn_independent_sampling", "reference_points")
 

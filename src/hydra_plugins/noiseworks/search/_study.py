@@ -17,8 +17,8 @@ from omegaconf import DictConfig
 from optuna.storages import BaseStorage, InMemoryStorage
 
 from hydra_plugins.noiseworks._folder import work_in
-from hydra_plugins.noiseworks._lock import alone
-from hydra_plugins.noiseworks._sampler import fresh_seed
+from hydra_plugins.noiseworks.search._lock import alone
+from hydra_plugins.noiseworks.search._sampler import fresh_seed
 
 log = logging.getLogger(__name__)
 

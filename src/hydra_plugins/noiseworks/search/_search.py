@@ -14,19 +14,19 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from hydra_plugins.noiseworks import _current
-from hydra_plugins.noiseworks._answers import Answer, read_answer
 from hydra_plugins.noiseworks._composition import Composer
-from hydra_plugins.noiseworks._confirmation import confirm
-from hydra_plugins.noiseworks._lease import Lease
-from hydra_plugins.noiseworks._lock import alone
 from hydra_plugins.noiseworks._numbered import launch_numbered
-from hydra_plugins.noiseworks._plan import Plan
-from hydra_plugins.noiseworks._pruning import Reports
-from hydra_plugins.noiseworks._results import best_trials, write_results
-from hydra_plugins.noiseworks._sampler import process_seed
-from hydra_plugins.noiseworks._storage import open_storage
-from hydra_plugins.noiseworks._study import open_study
-from hydra_plugins.noiseworks._trials import Trials
+from hydra_plugins.noiseworks.search._answers import Answer, read_answer
+from hydra_plugins.noiseworks.search._confirmation import confirm
+from hydra_plugins.noiseworks.search._lease import Lease
+from hydra_plugins.noiseworks.search._lock import alone
+from hydra_plugins.noiseworks.search._plan import Plan
+from hydra_plugins.noiseworks.search._pruning import Reports
+from hydra_plugins.noiseworks.search._results import best_trials, write_results
+from hydra_plugins.noiseworks.search._sampler import process_seed
+from hydra_plugins.noiseworks.search._storage import open_storage
+from hydra_plugins.noiseworks.search._study import open_study
+from hydra_plugins.noiseworks.search._trials import Trials
 
 if TYPE_CHECKING:
     from hydra_plugins.noiseworks.optuna_sweeper import OptunaSweeper

@@ -10,9 +10,9 @@ from omegaconf import DictConfig
 from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
 from optuna.storages.journal import BaseJournalBackend
 
-from hydra_plugins.noiseworks._journal_file import JournalFile
-from hydra_plugins.noiseworks._lock import alone
 from hydra_plugins.noiseworks._passwords import without_passwords
+from hydra_plugins.noiseworks.search._journal_file import JournalFile
+from hydra_plugins.noiseworks.search._lock import alone
 
 
 def open_storage(storage: Any) -> tuple[BaseStorage, str]:

@@ -14,8 +14,8 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
-from hydra_plugins.noiseworks._lease import Lease
-from hydra_plugins.noiseworks._lock import alone
+from hydra_plugins.noiseworks.search._lease import Lease
+from hydra_plugins.noiseworks.search._lock import alone
 
 MOST_DEATHS = 20  # after which a slot is not tried again: it is the trial that kills
 LOST = "lost"  # user attribute of an attempt that did not end by itself, and why

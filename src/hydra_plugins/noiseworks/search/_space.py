@@ -21,9 +21,9 @@ from omegaconf import OmegaConf
 from optuna.distributions import BaseDistribution, check_distribution_compatibility, distribution_to_json
 from optuna.trial import Trial
 
-from hydra_plugins.noiseworks._conditions import ALWAYS, Condition, read_blocks
-from hydra_plugins.noiseworks._override_values import text
-from hydra_plugins.noiseworks._searched import Searched, described, searched
+from hydra_plugins.noiseworks.search._conditions import ALWAYS, Condition, read_blocks
+from hydra_plugins.noiseworks.search._override_values import text
+from hydra_plugins.noiseworks.search._searched import Searched, described, searched
 
 MOST_POINTS = 1_000_000
 
