@@ -41,7 +41,7 @@ def quadratic(n: int, *more: str, sampler: str = "random", n_jobs: int = 8) -> l
     at w = 0 is then -mean(xy) = -w*, with w* the least-squares slope, and the step ends at w = lr w*. There
     mean (y - wx)² = mean (y - w*x)² + (1 - lr)² w*²: train/rmse², in units of the target, is a + c (lr - 1)².
     """
-    space = "optimizer.lr=range(0.02,2.02,0.02)" if sampler == "grid" else "optimizer.lr=interval(0,2)"
+    space = "optimizer.lr=range(0.01,2.01,0.01)" if sampler == "grid" else "optimizer.lr=interval(0,2)"
     search = [f"hydra/sweeper/sampler={sampler}", "hydra.sweeper.sampler.seed=7", f"hydra.sweeper.n_jobs={n_jobs}"]
     return [*SWEEP, *ONE_STEP, space, *search, f"hydra.sweeper.n_trials={n}", *more]
 
