@@ -5,7 +5,7 @@ READY := $(VENV)/.ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint test soak train sweep ui bench-epoch bench-sweep bench-search clean
+.PHONY: help setup lint test soak train sweep ui bench-epoch bench-sweep bench-search bench-exact clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ bench-sweep: $(READY)  ## sweeps against the stock stack
 
 bench-search: $(READY)  ## what a search with Optuna costs, and what it finds
 	$(BIN)/python scripts/bench_search.py $(ARGS)
+
+bench-exact: $(READY)  ## exact fits against R, statsmodels and scikit-learn
+	$(BIN)/python scripts/bench_exact.py $(ARGS)
 
 clean:  ## what runs made, not the environment
 	rm -rf outputs multirun report mlflow.db mlflow.db.lock optuna.log mlartifacts build dist .pytest_cache .mypy_cache .ruff_cache

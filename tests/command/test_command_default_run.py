@@ -145,6 +145,7 @@ def test_coefficients_json(folder):
     content = read(folder, "coefficients.json")
     assert list(content) == ["noise", "scale", "coefficients", "standard_errors"]
     assert content["noise"] == "gaussian"
+    assert content["standard_errors"] is None  # of trained coefficients
     assert list(content["coefficients"]) == ["intercept", "area", "age"]
     assert all(isinstance(value, float) for value in [content["scale"], *content["coefficients"].values()])
     # numpy.linalg.lstsq on all rows: 76513.9, 95.915, -1085.8, sigma 46636; four fifths of them and SGD stay near

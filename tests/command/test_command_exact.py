@@ -29,6 +29,15 @@ def test_all_rows_unless_told_otherwise(command, tmp_path):
     content = read(tmp_path, "coefficients.json")
     assert list(content["coefficients"].values()) == pytest.approx(list(answer), rel=1e-9)
     assert content["scale"] == pytest.approx(np.sqrt(squares[0] / len(houses)), rel=1e-9)
+    errors = np.sqrt(squares[0] / (len(houses) - 3) * np.diag(np.linalg.inv(X.T @ X)))
+    assert list(content["standard_errors"]) == list(content["coefficients"])
+    assert list(content["standard_errors"].values()) == pytest.approx(list(errors), rel=1e-9)
+    assert f"{errors[1]:.6g}" in result.out
+    metrics = read(tmp_path, "metrics.json")
+    nll = metrics["train/nll"]
+    assert metrics["exact/aic"] == pytest.approx(2 * 4 + 2 * len(houses) * nll, rel=1e-12)
+    spread = ((houses["price"] - houses["price"].mean()) ** 2).sum()
+    assert metrics["exact/deviance_explained"] == pytest.approx(1 - squares[0] / spread, rel=1e-9)
 
 
 def test_a_test_part_is_held_out(command, tmp_path):

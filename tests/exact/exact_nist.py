@@ -1,7 +1,7 @@
 """NIST's Statistical Reference Datasets for linear regression (itl.nist.gov/div898/strd): data and certified values.
 
-Each is (D, y, certified coefficients), in lowest order first. y of Wampler1-5 is 1 + x + ... + x^5 (2: with
-coefficients 0.1^k) plus, in 3 to 5, deviations of 1, 100 and 10,000 times those of Wampler3.
+Each is (D, y, certified coefficients, their standard errors), in lowest order first. y of Wampler1-5 is 1 + x + ... +
+x^5 (2: with coefficients 0.1^k) plus, in 3 to 5, deviations of 1, 100 and 10,000 times those of Wampler3.
 """
 
 from __future__ import annotations
@@ -77,6 +77,29 @@ CERTIFIED = {
     "wampler3": [1.0] * 6,
     "wampler4": [1.0] * 6,
     "wampler5": [1.0] * 6,
+}  # fmt: skip
+STANDARD_ERRORS = {
+    "norris": [0.232818234301152, 0.429796848199937e-03],
+    "pontius": [0.107938612033077e-03, 0.157817399981659e-09, 0.486652849992036e-16],
+    "noint1": [0.165289256198347e-01],
+    "noint2": [0.420827318078432e-01],
+    "longley": [
+        890420.383607373, 84.9149257747669, 0.334910077722432e-01, 0.488399681651699, 0.214274163161675,
+        0.226073200069370, 455.478499142212,
+    ],
+    "filip": [
+        298.084530995537, 559.779865474950, 466.477572127796, 227.204274477751, 71.6478660875927, 15.2897178747400,
+        2.23691159816033, 0.221624321934227, 0.142363763154724e-01, 0.535617408889821e-03, 0.896632837373868e-05,
+    ],
+    "wampler3": [
+        2152.32624678170, 2363.55173469681, 779.343524331583, 101.475507550350, 5.64566512170752, 0.112324854679312,
+    ],
+    "wampler4": [
+        215232.624678170, 236355.173469681, 77934.3524331583, 10147.5507550350, 564.566512170752, 11.2324854679312,
+    ],
+    "wampler5": [
+        21523262.4678170, 23635517.3469681, 7793435.24331583, 1014755.07550350, 56456.6512170752, 1123.24854679312,
+    ],
 }  # fmt: skip
 DEVIATIONS = [759, -2048, 2048, -2048, 2523, -2048, 2048, -2048, 1838, -2048, 2048]  # Wampler3; symmetric about x = 10
 

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
+
+from noiseworks.exact.design import Design
 
 
 @dataclass(frozen=True)
@@ -16,6 +18,8 @@ class Answer:
         scale; 0 for a perfect fit, whose scale is only a floor. For Laplace: the relative duality gap.
     rank: the numerical rank of the design.
     kind: "optimum", or "stationary point" where the likelihood is not log-concave in eta (StudentT).
+    unique: no other fitted values are as likely. Laplace alone can say no, and then `optimal_range` how far it goes.
+    design: the factored design, for what is computed from the answer; None where it was not kept.
     """
 
     theta: Tensor
@@ -23,3 +27,5 @@ class Answer:
     gradient: float
     rank: int
     kind: str
+    design: Design | None = field(default=None, repr=False, compare=False)
+    unique: bool = True

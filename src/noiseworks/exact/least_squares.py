@@ -22,9 +22,8 @@ def least_squares(problem: Problem) -> Answer:
     design = reduce(problem.D, problem.weights, problem.target)
     theta = design.minimum_norm(refined(design, problem.target, problem.weights))
     scale = fitted_scale(problem, theta)
-    return Answer(
-        torch.from_numpy(theta), scale, gradient(problem, design, theta, scale, joint=False), design.rank, "optimum"
-    )
+    slope = gradient(problem, design, theta, scale, joint=False)
+    return Answer(torch.from_numpy(theta), scale, slope, design.rank, "optimum", design)
 
 
 def refined(design: Design, target: Array, weights: Array) -> Array:

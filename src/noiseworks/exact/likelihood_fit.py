@@ -18,4 +18,5 @@ def likelihood_fit(problem: Problem) -> Answer:
     fit = location_scale if noise.location_scale else rates
     theta, scale = fit(problem, design, joint)
     kind = "optimum" if log_concave(noise, problem.y) else "stationary point"
-    return Answer(torch.from_numpy(theta), scale, gradient(problem, design, theta, scale, joint), design.rank, kind)
+    slope = gradient(problem, design, theta, scale, joint)
+    return Answer(torch.from_numpy(theta), scale, slope, design.rank, kind, design)

@@ -12,9 +12,9 @@ from noiseworks.exact.design import Design, reduce
 from noiseworks.exact.gradient import is_perfect
 from noiseworks.exact.least_squares import fitted_scale, refined
 from noiseworks.exact.likelihood import Likelihood
-from noiseworks.exact.linear_program import least_absolute
 from noiseworks.exact.newton import checked, newton
 from noiseworks.exact.problem import Array, Problem
+from noiseworks.exact.quantile.least_absolute import least_absolute
 from noiseworks.noise import Huber, Laplace
 from noiseworks.noise.scale import above_rounding
 

@@ -18,13 +18,17 @@ ROWWISE = ("D", "y", "offset", "weights")
 
 @dataclass(frozen=True)
 class Problem:
-    """Minimize mean_i weights_i nll(D_i theta + offset_i, y_i). D (n, P); y, offset, weights (n,), of mean one."""
+    """Minimize mean_i weights_i nll(D_i theta + offset_i, y_i). D (n, P); y, offset, weights (n,), of mean one.
+
+    unit: the mean of the weights as they were given, without those that are zero.
+    """
 
     noise: Noise
     D: Array
     y: Array
     offset: Array
     weights: Array
+    unit: float = 1.0
 
     @classmethod
     def of(cls, noise: Noise, D: Tensor, y: Tensor, offset: Tensor | None, weights: Tensor | None) -> Problem:
@@ -62,7 +66,8 @@ class Problem:
         """Of mean one, without the rows of weight zero."""
         used = self.weights > 0
         rows = self if used.all() else replace(self, **{name: getattr(self, name)[used] for name in ROWWISE})
-        return replace(rows, weights=rows.weights / rows.weights.mean())
+        unit = float(rows.weights.mean())
+        return replace(rows, weights=rows.weights / unit, unit=unit)
 
 
 def _array(values: Tensor) -> Array:

@@ -80,7 +80,7 @@ def group_key(job: Job, shape: Shape) -> Hashable:
         job.noise.scale_value is None,
     )
     if job.exact:
-        return common
+        return (*common, job.optimizer.standard_errors)
     tracking = (job.tracking.points(True), job.tracking.trajectory)
     trainer = replace(job.trainer, progress_bar=False)
     return (*common, data.batch_size, data.order, shared_settings(job.optimizer), trainer, tracking)

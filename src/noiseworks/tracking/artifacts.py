@@ -46,10 +46,24 @@ def coefficients(problem: Problem, outcome: Outcome) -> dict[str, Any] | None:
     if not good:
         return None
     mean = (outcome.coefficients[0] if len(outcome.theta) == 1 else outcome.coefficients[good].mean(0)).tolist()
-    named = dict(zip(problem.terms, mean))
-    ordered = {"intercept": named.pop("intercept"), **named} if "intercept" in named else named
     scale = None if outcome.scale is None else outcome.scale[good].mean().item()
-    return {"noise": problem.noise.name, "scale": scale, "coefficients": ordered, "standard_errors": None}
+    named, errors = _by_name(problem, mean), standard_errors(problem, outcome)
+    return {"noise": problem.noise.name, "scale": scale, "coefficients": named, "standard_errors": errors}
+
+
+def standard_errors(problem: Problem, outcome: Outcome) -> dict[str, float | None] | None:
+    """None for a coefficient that cannot be estimated; no dictionary for trained coefficients, nor for the mean of
+    replicates, whose spread is that of the replicates."""
+    if outcome.standard_errors is None or len(outcome.theta) > 1:
+        return None
+    errors = outcome.standard_errors[0].tolist()
+    return {name: error if math.isfinite(error) else None for name, error in _by_name(problem, errors).items()}
+
+
+def _by_name(problem: Problem, values: list[float]) -> dict[str, float]:
+    """The intercept first."""
+    named = dict(zip(problem.terms, values))
+    return {"intercept": named.pop("intercept"), **named} if "intercept" in named else named
 
 
 def final_metrics(outcome: Outcome) -> dict[str, float]:
@@ -100,6 +114,9 @@ def replicates(problem: Problem, outcome: Outcome) -> pa.Table:
     columns: dict[str, Any] = {"replicate": list(range(K)), "failure": pa.array(failed, pa.string())}
     columns |= {name: values.double().numpy() for name, values in outcome.metrics.items()}
     columns |= {f"coefficient/{term}": outcome.coefficients[:, j].numpy() for j, term in enumerate(problem.terms)}
+    if outcome.standard_errors is not None:
+        errors = outcome.standard_errors.numpy()
+        columns |= {f"standard_error/{term}": errors[:, j] for j, term in enumerate(problem.terms)}
     if outcome.scale is not None:
         columns["scale"] = outcome.scale.numpy()
     return pa.table(columns)

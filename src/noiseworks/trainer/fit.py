@@ -11,6 +11,7 @@ from torch import Tensor
 from noiseworks.data.blocks import Blocks
 from noiseworks.errors import UserError
 from noiseworks.exact import Answer
+from noiseworks.optimizer.exact import Exact, Inference, infer
 from noiseworks.optimizer.members import takes_all_rows
 from noiseworks.problem import Stream
 from noiseworks.streams import generator
@@ -85,11 +86,31 @@ def solve_exactly(members: Sequence[Member], answers: Sequence[Answer]) -> Outco
     ensemble = Ensemble(members, torch.float64, torch.device("cpu"))
     names = [name for name in ("train", "val", "test") if ensemble.parts[name].y.shape[1]]
     metrics, scale = ensemble.evaluate(theta, torch.arange(len(members)), names)
-    metrics["exact/gradient"] = torch.tensor([answer.gradient for answer in answers])
+    inferences = _inferences(members, answers, metrics["train/nll"])
+    metrics["exact/gradient"] = torch.tensor([answer.gradient for answer in answers], dtype=torch.float64)
     metrics["exact/rank"] = torch.tensor([float(answer.rank) for answer in answers])
+    for name in inferences[0].criteria:
+        values = [inference.criteria[name] for inference in inferences]
+        metrics[f"exact/{name}"] = torch.tensor(values, dtype=torch.float64)
     outcome = _outcome(ensemble, theta, metrics, scale)
     outcome.kind = answers[0].kind
+    outcome.standard_errors = torch.stack([inference.standard_errors for inference in inferences])
+    outcome.errors_by = inferences[0].method
     return outcome
+
+
+def _inferences(members: Sequence[Member], answers: Sequence[Answer], mean_nll: Tensor) -> list[Inference]:
+    """Once for members that share problem and answer."""
+    known: dict[tuple[int, int, str], Inference] = {}
+    found = []
+    for member, answer, nll in zip(members, answers, mean_nll.tolist()):
+        exact = member.make_optimizer
+        method = exact.standard_errors if isinstance(exact, Exact) else "auto"
+        key = id(member.problem), id(answer), method
+        if key not in known:
+            known[key] = infer(member.problem, member.noise, answer, method, nll)
+        found.append(known[key])
+    return found
 
 
 def _outcome(ensemble: Ensemble, theta: Tensor, metrics: dict[str, Tensor], scale: Tensor | None) -> Outcome:

@@ -50,6 +50,8 @@ class Outcome:
     path: Tensor | None = None  # (steps, K, number of terms), if it was asked for
     steps: Tensor | None = None  # (K,) how long each was trained: a member may leave before the others
     kind: str = "trained"  # or "optimum", "stationary point"
+    standard_errors: Tensor | None = None  # (K, number of terms), of exact answers; nan where there is none
+    errors_by: str | None = None  # how they were found, see `noiseworks.inference.uncertainty`
 
     @property
     def failed(self) -> str | None:
@@ -83,4 +85,6 @@ class Outcome:
             path=None if self.path is None else self.path[:steps, own],
             steps=None if self.steps is None else self.steps[own],
             kind=self.kind,
+            standard_errors=None if self.standard_errors is None else self.standard_errors[own],
+            errors_by=self.errors_by,
         )

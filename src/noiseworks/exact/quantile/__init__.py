@@ -1,0 +1,1 @@
+"""Least absolute deviations and quantile regression: the linear programs behind Laplace noise."""

@@ -1,0 +1,55 @@
+"""How far the coefficients of a least absolute deviations fit can go without losing anything."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.optimize import linprog
+
+from noiseworks.errors import UserError
+from noiseworks.exact.problem import Array, Problem
+from noiseworks.exact.quantile.least_absolute import at_vertex, exact_theta
+from noiseworks.exact.quantile.unique import LEVEL, free_directions
+
+
+def optimal_range(problem: Problem, tau: float = 0.5) -> Array:
+    """(P, 2): the lowest and the highest value of each coefficient among all optima; equal where there is one.
+
+    By complementary slackness with one optimal dual x, z is optimal if and only if its residuals are zero where x is
+    inside of its bounds, not negative where x = tau, not positive where x = tau - 1. In a design of short rank these
+    are coefficients of minimum norm.
+    """
+    design, found = at_vertex(problem, tau)
+    theta = exact_theta(design, problem.target, found)
+    if found.unique:
+        return np.column_stack((theta, theta))
+    A = design.orthogonal()
+    free = free_directions(A[found.zero], found.x[found.zero], tau)
+    moves = A @ free * np.sign(found.x - (tau - 0.5))[:, None]
+    room = np.where(found.zero, 0.0, np.abs(found.residual))
+    per_step = np.column_stack([design.theta(direction) for direction in free.T])
+    return theta[:, None] + _extremes(per_step, moves, room)
+
+
+def _extremes(objectives: Array, moves: Array, room: Array) -> Array:
+    """(P, 2): min and max of each objective @ t subject to moves @ t <= room, room >= 0."""
+    binding = np.abs(moves).max(axis=1) > LEVEL * np.abs(moves).max()
+    moves, room = moves[binding], room[binding]
+    if moves.shape[1] == 1:
+        ends = _interval(moves[:, 0], room)
+        return np.asarray(np.sort(objectives * ends, axis=1))
+    size = float(np.median(room[room > 0])) if room.any() else 1.0
+    ends = np.zeros((len(objectives), 2))
+    for j, objective in enumerate(objectives):
+        for end, sign in enumerate((1.0, -1.0)):
+            unit = np.abs(objective).max() or 1.0
+            found = linprog(sign * objective / unit, moves, room / size, bounds=(None, None), method="highs")
+            if found.status != 0:
+                raise UserError(f"laplace noise: the range of the optima was not found ({found.message}).")
+            ends[j, end] = sign * found.fun * unit * size
+    return ends
+
+
+def _interval(moves: Array, room: Array) -> Array:
+    """The lowest and the highest t with moves t <= room."""
+    ratio = room / np.abs(moves)
+    return np.array([-ratio[moves < 0].min(initial=np.inf), ratio[moves > 0].min(initial=np.inf)])

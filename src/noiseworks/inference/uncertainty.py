@@ -1,0 +1,103 @@
+"""How far an exact answer may be from the truth: the covariance of the coefficients."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from noiseworks.errors import UserError
+from noiseworks.exact.answer import Answer
+from noiseworks.exact.design import reduce
+from noiseworks.exact.gradient import is_perfect
+from noiseworks.exact.problem import Array, Problem
+from noiseworks.inference.covariance import METHODS, information, robust, same_errors
+from noiseworks.inference.local import Local
+from noiseworks.inference.whitened import ESTIMABLE, Whitened
+from noiseworks.noise import Laplace, Noise
+
+
+@dataclass(frozen=True)
+class Uncertainty:
+    """The covariance of theta (P,), F F', for those of its combinations that the rows can tell.
+
+    factor: F (P, r). span: an orthonormal basis (P, r) of the rows of D / scale; None at full rank.
+    method: how it was found (see `uncertainty`). degrees: n - rank for location-scale noise, else infinite; intervals
+    are those of Student's t with as many degrees of freedom, as R's confint.
+    """
+
+    factor: Array
+    span: Array | None
+    scale: Array
+    method: str
+    degrees: float
+
+    def covariance(self, L: Array | None = None) -> Array:
+        """L Cov(theta) L' (m, m) for combinations L (m, P), all coefficients by themselves if there is none given; nan
+        in the rows and columns of those that are not estimable."""
+        L = np.eye(len(self.factor)) if L is None else L
+        F, lost = L @ self.factor, np.logical_not(self._estimable(L))
+        C = F @ F.T
+        C[lost], C[:, lost] = np.nan, np.nan
+        return np.asarray(C)
+
+    def standard_errors(self, L: Array | None = None) -> Array:
+        """The square roots of the diagonal (m,), without the digits that forming the covariance costs."""
+        L = np.eye(len(self.factor)) if L is None else L
+        return np.where(self._estimable(L), np.linalg.norm(L @ self.factor, axis=1), np.nan)
+
+    def quantile(self, level: float = 0.95) -> float:
+        """An interval reaches this many standard errors to both sides."""
+        return float(stats.t.ppf((1 + level) / 2, self.degrees)) if self.degrees > 0 else np.nan
+
+    def _estimable(self, L: Array) -> NDArray[np.bool_]:
+        """Whether l theta is the same for all theta of the same fit: l is in the row space of D."""
+        if self.span is None:
+            return np.ones(len(L), dtype=bool)
+        scaled = L / self.scale
+        outside = scaled - (scaled @ self.span) @ self.span.T if self.span.size else scaled
+        return np.asarray(np.linalg.norm(outside, axis=1) <= ESTIMABLE * np.linalg.norm(scaled, axis=1))
+
+
+def uncertainty(problem: Problem, answer: Answer, method: str = "auto") -> Uncertainty:
+    """The covariance of answer.theta.
+
+    iid: errors of the same unknown law in every row (M-estimation; for Gaussian noise RSS / (n - p) (X'WX)^-1).
+    information: the noise model is right (inverse Fisher information at the answer).
+    HC0 ... HC3: nothing but independent rows (sandwich).
+    auto: as R's lm, rlm, rq(se = "nid"), glm and glm.nb: iid for location-scale noise, but HC0 for Laplace (its
+    intervals cover as well where the errors have one law, and far better where they have not), information for counts.
+    """
+    if method not in METHODS:
+        raise UserError(f"Standard errors are found by {', '.join(METHODS)}; {method} is none of them.")
+    method = _auto(problem.noise) if method == "auto" else method
+    if method == "iid" and not problem.noise.location_scale:
+        raise UserError(
+            f"Standard errors by iid need errors that are added to the predictor; {problem.noise.name} noise has none. "
+            "information, or HC0 to HC3, would do."
+        )
+    white = Whitened.of(answer.design or reduce(problem.D, problem.weights))
+    factor = white.theta(_root(problem, answer, white, method))
+    degrees = float(len(problem.y) - answer.rank) if problem.noise.location_scale else np.inf
+    return Uncertainty(factor, white.row_space(), white.design.scale, method, degrees)
+
+
+def _auto(noise: Noise) -> str:
+    if isinstance(noise, Laplace):
+        return "HC0"
+    return "iid" if noise.location_scale else "information"
+
+
+def _root(problem: Problem, answer: Answer, white: Whitened, method: str) -> Array:
+    """L (r, r) with L L' the covariance in the columns of A; nan where no row is left to show the noise."""
+    r = white.design.rank
+    if r == len(problem.y) and problem.noise.location_scale:
+        return np.full((r, r), np.nan)
+    if is_perfect(problem, answer.theta.numpy(), answer.scale):
+        return np.zeros((r, r))
+    local = Local.of(problem, answer)
+    if method == "iid":
+        return same_errors(local, white)
+    return information(local, white) if method == "information" else robust(local, white, method)
