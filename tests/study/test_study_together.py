@@ -15,6 +15,8 @@ from study_runs import Kept, check_confirmed, check_whole, ended_jobs, quadratic
 
 from command_line import Server
 
+SOAK = pytest.param(200, marks=pytest.mark.soak)
+
 
 def share(command: Server, folder: Path, n: int, storage: str, *more: str) -> Kept:
     """Two commands, one study."""
@@ -33,16 +35,18 @@ def check_shared(kept: Kept, n: int) -> None:
     assert len({trial.params["optimizer.lr"] for trial in kept.trials}) == n
 
 
-def test_in_a_file(command, folder):
-    check_shared(share(command, folder, 32, "optuna.log"), 32)
+@pytest.mark.parametrize("n", [32, SOAK])
+def test_in_a_file(command, folder, n):
+    check_shared(share(command, folder, n, "optuna.log"), n)
 
 
 def test_in_sqlite(command, folder):
     check_shared(share(command, folder, 24, f"sqlite:///{folder / 'optuna.db'}"), 24)
 
 
-def test_in_postgresql(command, folder, postgres):
-    check_shared(share(command, folder, 32, postgres.database()), 32)
+@pytest.mark.parametrize("n", [32, SOAK])
+def test_in_postgresql(command, folder, postgres, n):
+    check_shared(share(command, folder, n, postgres.database()), n)
 
 
 def test_the_same_trials_as_one_alone(command, folder, new_folder):
