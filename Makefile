@@ -24,7 +24,7 @@ lint: $(READY)  ## ruff and mypy
 test: $(READY)  ## all tests
 	$(BIN)/python -m pytest $(ARGS)
 
-soak: $(READY)  ## the long tests: searches of 200 trials, killed ten times
+soak: $(READY)  ## the long tests: searches of 200 trials killed ten times, and more
 	$(BIN)/python -m pytest -m soak $(ARGS)
 
 train: $(READY)  ## the first fit: house prices, tracked in mlflow.db

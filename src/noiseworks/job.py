@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from hydra_plugins.noiseworks._key import config_key
 from noiseworks.data.base import Data
+from noiseworks.data.table import Table
 from noiseworks.errors import UserError
 from noiseworks.model import Model
 from noiseworks.noise import Noise
@@ -18,6 +19,7 @@ from noiseworks.optimizer import Exact, Schedule
 from noiseworks.optimizer.members import learning_rate
 from noiseworks.pieces import Pieces
 from noiseworks.problem import Problem, make_problem
+from noiseworks.streamed import check_streamable, stream_problem
 from noiseworks.trainer import Settings
 from noiseworks.trainer.ensemble import Member
 
@@ -73,10 +75,19 @@ class Job:
             if key not in problems:
                 which = replicate if self.varies else 0
                 noise = self.noise.with_scale(None)
-                problems[key] = make_problem(self.data, noise, self.model, self.val_fraction(), which)
+                problems[key] = self._problem(noise, which)
             seed = int(self.config["seed"])
             members.append(Member(problems[key], self.noise, self.optimizer, self.schedule, seed, replicate))
         return members
+
+    def _problem(self, noise: Noise, replicate: int) -> Problem:
+        """One whose rows stay on disk, where they are more than may be held."""
+        data = self.data
+        if isinstance(data, Table) and data.streams:
+            check_streamable(noise, self.model, self.optimizer, self.replicates, data.source)
+            quiet = not self.trainer.progress_bar
+            return stream_problem(data, noise, self.model, self.val_fraction(), replicate, quiet)
+        return make_problem(data, noise, self.model, self.val_fraction(), replicate)
 
     @property
     def varies(self) -> bool:

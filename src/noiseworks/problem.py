@@ -47,6 +47,9 @@ class Problem:
     def terms(self) -> list[str]:
         return self.model.terms(self.examples.features)
 
+    def num_rows(self, part: str) -> int:
+        return len(self.parts[part])
+
     def part(self, examples: Examples) -> Part:
         Z = (examples.X - self.scaling.x_center) / self.scaling.x_spread
         return Part(examples.X, self.model.design(Z), examples.y, examples.offset, examples.weights)

@@ -14,9 +14,12 @@ from omegaconf import DictConfig
 
 from noiseworks.errors import FitFailed, UserError
 from noiseworks.job import Job, make_job
-from noiseworks.optimizer.exact import Solutions
+from noiseworks.optimizer.exact import ridge_of
+from noiseworks.optimizer.solutions import Solutions
+from noiseworks.streamed import streamed_outcome
 from noiseworks.tracking import journal
 from noiseworks.tracking.artifacts import coefficients, objective
+from noiseworks.tracking.held_out import HeldOut, test_rows
 from noiseworks.tracking.journal import Row
 from noiseworks.tracking.record import Record
 from noiseworks.tracking.returned import returned, why_failed
@@ -91,6 +94,9 @@ def _in_sweep(job: Job, folder: Path, sweep: Sweep, num: int, overrides: list[st
     if failure is None:
         value = returned(outcome, job.objective, sweep.study is not None)
         row = replace(row, status="FINISHED", objective=objective(outcome, job.objective)[0], returned=value)
+        if sweep.compares_noise and (held_out := HeldOut.of(members[0].problem, outcome)):
+            held_out.save(sweep.folder, num)
+            row = replace(row, test_rows=test_rows(members[0].problem))
     journal.append(sweep.folder, [row])
     return _result(job, outcome, failure, record)
 
@@ -99,8 +105,13 @@ def _prepare(job: Job) -> tuple[list[Member], Outcome | None]:
     """Members to train, and their exact answers if these are what is asked for."""
     members = job.members()
     if job.exact:
-        solutions = Solutions()
-        return members, solve_exactly(members, [solutions.of(m.problem, m.noise) for m in members])
+        if (streamed := streamed_outcome(members)) is not None:
+            return members, streamed
+        answers = Solutions().of([(m.problem, m.noise) for m in members], [ridge_of(m.make_optimizer) for m in members])
+        errors = [answer for answer in answers if isinstance(answer, UserError)]
+        if len(errors) == len(answers):
+            raise errors[-1]
+        return members, solve_exactly(members, answers)
     check_trainable(members[0], job.trainer)
     job.trainer.lightning([])  # refuses a device that there is not
     return members, None
@@ -113,7 +124,7 @@ def _train(job: Job, members: list[Member], record: Record) -> Outcome:
 
 def _title(job: Job, members: list[Member], outcome: Outcome, seconds: float) -> str:
     problem = members[0].problem
-    examples, n = problem.examples, len(problem.parts["train"])
+    examples, n = problem.examples, problem.num_rows("train")
     how = "exact answer"
     if "trainer/epochs" in outcome.metrics:
         epochs = round(outcome.metrics["trainer/epochs"].nanmean().item())
@@ -121,7 +132,9 @@ def _title(job: Job, members: list[Member], outcome: Outcome, seconds: float) ->
     copies = "" if len(members) == 1 else f", {len(members)} replicates"
     names = [column.name for column in examples.columns]
     terms = " + ".join(names[:6]) + (" + ..." if len(names) > 6 else "")
+    level = problem.noise.quantile_level
+    noise = problem.noise.name + " noise" + (f" at tau={level:g}" if level not in (None, 0.5) else "")
     return (
-        f"{examples.target} ~ {terms or '1'}, {problem.noise.name} noise, {how}{copies}; "
-        f"fitted on {n} of {len(examples)} rows in {seconds:.1f} s"
+        f"{examples.target} ~ {terms or '1'}, {noise}, {how}{copies}; "
+        f"fitted on {n} of {examples.num_examples} rows in {seconds:.1f} s"
     )

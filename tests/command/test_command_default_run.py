@@ -143,9 +143,10 @@ def test_figures_show_something(folder):
 
 def test_coefficients_json(folder):
     content = read(folder, "coefficients.json")
-    assert list(content) == ["noise", "scale", "coefficients", "standard_errors"]
+    assert list(content) == ["noise", "scale", "coefficients", "standard_errors", "intervals", "level"]
     assert content["noise"] == "gaussian"
-    assert content["standard_errors"] is None  # of trained coefficients
+    trained = {"standard_errors": None, "intervals": None, "level": None}
+    assert {key: content[key] for key in trained} == trained
     assert list(content["coefficients"]) == ["intercept", "area", "age"]
     assert all(isinstance(value, float) for value in [content["scale"], *content["coefficients"].values()])
     # numpy.linalg.lstsq on all rows: 76513.9, 95.915, -1085.8, sigma 46636; four fifths of them and SGD stay near

@@ -10,6 +10,7 @@ import pytest
 import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
+from scipy import stats
 
 from command_line import MUTE, output_folder, read
 
@@ -33,6 +34,10 @@ def test_all_rows_unless_told_otherwise(command, tmp_path):
     assert list(content["standard_errors"]) == list(content["coefficients"])
     assert list(content["standard_errors"].values()) == pytest.approx(list(errors), rel=1e-9)
     assert f"{errors[1]:.6g}" in result.out
+    ends = answer[1] + stats.t.ppf([0.025, 0.975], len(houses) - 3) * errors[1]
+    assert list(content) == ["noise", "scale", "coefficients", "standard_errors", "intervals", "level"]
+    assert (content["intervals"]["area"], content["level"]) == (pytest.approx(list(ends), rel=1e-9), 0.95)
+    assert f"{ends[0]:.6g}   {ends[1]:.6g}" in result.out
     metrics = read(tmp_path, "metrics.json")
     nll = metrics["train/nll"]
     assert metrics["exact/aic"] == pytest.approx(2 * 4 + 2 * len(houses) * nll, rel=1e-12)
@@ -61,7 +66,8 @@ def table(noise: str) -> pd.DataFrame:
 @pytest.mark.parametrize("noise", NOISES)
 def test_own_tables_with_every_noise(command, tmp_path, noise):
     """A true coefficient is within 0.12: five standard errors of 1 / sqrt(information * 2000), information above 1/2
-    in every one of them (it is least for negative binomial counts: mean / (1 + mean) at a mean near e)."""
+    in all but one (in negative binomial counts it is mean / (1 + mean) at a mean near e): 1/4 in asymmetric Laplace
+    noise, which has 0.23."""
     found = {}
     for optimizer in ("exact", "minibatch_sgd"):
         folder = tmp_path / optimizer
@@ -80,5 +86,5 @@ def test_own_tables_with_every_noise(command, tmp_path, noise):
         assert content["noise"] == noise
         found[optimizer] = content["coefficients"]
         assert (output_folder(folder) / "metrics.json").exists()
-    assert found["exact"] == pytest.approx(TRUE, abs=0.12)
+    assert found["exact"] == pytest.approx(TRUE, abs=0.23 if noise == "asymmetric_laplace" else 0.12)
     assert found["minibatch_sgd"] == pytest.approx(found["exact"], abs=0.02)

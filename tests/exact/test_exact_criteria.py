@@ -93,6 +93,6 @@ def test_of_a_nested_model(noise: Noise) -> None:
 
 @every_noise
 def test_a_perfect_fit_explains_all(noise: Noise) -> None:
-    y = np.array([1.0, 4.0, 2.0, 7.0])
-    found = of(noise, torch.eye(4, dtype=torch.float64), y)
+    y = np.array([1.0, 4.0, 2.0, 7.0, 7.0])
+    found = of(noise, torch.eye(4, dtype=torch.float64)[[0, 1, 2, 3, 3]], y)
     assert found["deviance_explained"] == pytest.approx(1, abs=1e-9)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from exact_quantiles import CASES, best, check, fit, plain, problem, value
 from scipy.optimize import linprog, lsq_linear
 from statsmodels.datasets import engel
 
 from noiseworks.errors import UserError
+from noiseworks.exact import solve
 from noiseworks.exact.quantile.least_absolute import at_vertex
 from noiseworks.exact.quantile.optimal_range import optimal_range
+from noiseworks.noise import Laplace
 
 every_case = pytest.mark.parametrize("case", CASES)
 TAUS = [0.5, 0.1, 0.75, 0.5]
@@ -158,3 +161,14 @@ def test_the_range_as_highs_has_it(seed: int) -> None:
             expected[j, end] = found.x[j]
     np.testing.assert_allclose(optimal_range(problem(D, y), tau), expected, atol=1e-6)
     assert answer.unique == bool((np.ptp(expected, axis=1) < 1e-6).all())
+
+
+def test_tens_of_thousands_of_ties() -> None:
+    """Most counts are 0, and so is the median of every row: the fit passes through all of those rows."""
+    rng = np.random.default_rng(11)
+    X = rng.normal(size=(60_000, 3))
+    y = rng.poisson(np.exp(0.3 * X[:, 0] - 1.5)).astype(float)
+    answer = solve(Laplace(), torch.from_numpy(np.column_stack((np.ones(len(X)), X))), torch.from_numpy(y))
+    assert answer.unique
+    assert np.abs(answer.theta.numpy()).max() < 1e-12
+    assert answer.scale == pytest.approx(y.mean(), rel=1e-12)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from exact_quantiles import Array, Case, fit, problem, value
 
+from noiseworks.exact.gram import gram_design
 from noiseworks.exact.quantile import tortoise
 from noiseworks.exact.quantile.check_function import fit_lines
 from noiseworks.exact.quantile.least_absolute import at_vertex
-from noiseworks.exact.quantile.tall import gram_design
 from noiseworks.exact.quantile.vertex import Vertex
 
 N = 20_000

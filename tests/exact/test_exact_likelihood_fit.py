@@ -144,8 +144,6 @@ def test_all_counts_zero() -> None:
     for noise in (Poisson(), NegativeBinomial()):
         with pytest.raises(UserError, match="no finite optimum: the counts are all zero"):
             solve(noise, T(D), T(0 * y))
-    with pytest.raises(UserError, match="the dispersion grows without bound"):
-        solve(NegativeBinomial(), T(0 * D), T(0 * y))
 
 
 def test_a_group_with_one_count_has_a_finite_optimum() -> None:
@@ -196,7 +194,8 @@ def test_a_perfect_fit_has_the_scale_of_a_rounding_error(noise: Noise) -> None:
     np.testing.assert_allclose(answer.theta, [1.0, 2.0, 3.0], rtol=1e-13)
     assert 0 < answer.scale <= 1e-13 * np.abs(y).max()
     assert answer.gradient == 0
-    assert solve(noise, T(D[:2]), T(y[:2])).rank == 2
+    if noise.separable:
+        assert solve(noise, T(D[:2]), T(y[:2])).rank == 2
 
 
 def test_student_t_refuses_a_likelihood_without_a_bound() -> None:

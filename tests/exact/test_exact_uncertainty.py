@@ -174,7 +174,8 @@ def test_misfits_are_named() -> None:
         of(Poisson(), D, y, "iid")
 
 
-def test_a_design_of_zeros_and_one_without_columns() -> None:
+def test_a_column_of_zeros_and_no_columns() -> None:
     D, y = example(Gaussian())
-    assert np.isnan(of(Gaussian(), 0 * D, y).standard_errors()).all()
+    zeros = torch.cat((D, 0 * D[:, :1]), 1)
+    assert np.isnan(of(Gaussian(), zeros, y).standard_errors()).tolist() == [False, False, False, True]
     assert of(Gaussian(), D[:, :0], y).standard_errors().shape == (0,)

@@ -15,7 +15,7 @@ SCALES = (0.3, 1.0, 2.5)
 
 
 def shipped():
-    """As the YAML says, scale unset; Poisson once for each link."""
+    """As the YAML says, scale unset; Poisson once for each link, quantiles also at other levels."""
     models = {}
     for path in sorted(CONF.glob("*.yaml")):
         noise = instantiate(OmegaConf.load(path))
@@ -24,6 +24,8 @@ def shipped():
             models |= {f"{noise.name}-{link}": replace(noise, link=link) for link in LINKS}
         else:
             models[noise.name] = noise
+        if hasattr(noise, "tau"):
+            models |= {f"{noise.name}-{tau}": replace(noise, tau=tau) for tau in (0.1, 0.75)}
     return models
 
 

@@ -35,6 +35,7 @@ SHARED = [
     (["trainer.progress_bar=true"], ["trainer.progress_bar=false"]),
     (["optimizer=exact", "data.batch_size=8"], ["optimizer=exact", "data.batch_size=16"]),
     (["optimizer=exact", "trainer.max_epochs=8"], ["optimizer=exact", "trainer.max_epochs=16"]),
+    (["optimizer=exact", "optimizer.ridge=0.1"], ["optimizer=exact", "optimizer.ridge=1"]),
 ]
 SPLIT = [
     (["noise=gaussian"], ["noise=laplace"]),
@@ -47,6 +48,7 @@ SPLIT = [
     (["model=two_layer", "model.width=3"], ["model=two_layer", "model.width=4"]),
     (["optimizer=sgd"], ["optimizer=minibatch_sgd"]),
     (["optimizer=sgd"], ["optimizer=exact"]),
+    (["optimizer=exact", "optimizer.ridge=0"], ["optimizer=exact", "optimizer.ridge=1"]),
     (["optimizer=sgd", "optimizer.nesterov=false"], ["optimizer=sgd", "optimizer.dampening=0.1"]),
     (["optimizer=adam", "optimizer.betas=[0.9,0.99]"], ["optimizer=adam", "optimizer.betas=[0.8,0.99]"]),
     (["optimizer=adam", "optimizer.eps=1e-8"], ["optimizer=adam", "optimizer.eps=1e-7"]),

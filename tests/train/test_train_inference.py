@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 from train_helpers import LINEAR, NOISES, member, problem, table, with_extras
 
 from noiseworks.model import Constant, Linear, Quadratic
@@ -38,6 +39,7 @@ def exact(*problems, noise=None, method="auto"):
 def test_standardized_or_not(name, model):
     found = [exact(problem(NOISES[name], model, 0.0, standardize=standardize)) for standardize in (True, False)]
     torch.testing.assert_close(found[0].standard_errors, found[1].standard_errors, rtol=1e-5, atol=1e-10)
+    torch.testing.assert_close(found[0].intervals, found[1].intervals, rtol=1e-5, atol=1e-8)
     assert (found[0].standard_errors > 0).all()
     for key in ("log_likelihood", "aic", "bic", "deviance_explained"):
         left, right = (of.metrics[f"exact/{key}"].item() for of in found)
@@ -56,6 +58,13 @@ def test_as_the_textbook():
     found = exact(of)
     errors = np.sqrt((w * r**2).sum() / (n - p) * np.diag(inverse))
     np.testing.assert_allclose(found.standard_errors[0], errors, rtol=1e-9)
+    reach = stats.t.ppf(0.975, n - p) * errors
+    theta = inverse @ (A.T @ (w * target))
+    np.testing.assert_allclose(found.intervals[0], np.column_stack((theta - reach, theta + reach)), rtol=1e-9)
+    answer = coefficients(of, found)
+    assert answer["level"] == 0.95
+    assert list(answer["intervals"]) == list(answer["coefficients"])
+    np.testing.assert_allclose(answer["intervals"]["x0"], [theta[0] - reach[0], theta[0] + reach[0]], rtol=1e-9)
     variance = (w * r**2).sum() / n / w  # of each row
     likelihood = -0.5 * (np.log(2 * math.pi * variance) + r**2 / variance).sum()
     assert found.metrics["exact/log_likelihood"].item() == pytest.approx(likelihood, rel=1e-10)
@@ -94,21 +103,27 @@ def test_what_cannot_be_estimated_is_null():
     right = dict(zip(["x0", "x1", "intercept"], alone.standard_errors[0].tolist()))
     assert [errors["x1"], errors["intercept"]] == pytest.approx([right["x1"], right["intercept"]], rel=1e-9)
     text = summary("title", of, found, final_metrics(found))
-    assert [line.split()[-1] for line in text.splitlines() if line.startswith("  x")] == [
-        "none", f"{right['x1']:.6g}", "none",
-    ]  # fmt: skip
+    lines = [line.split()[2:] for line in text.splitlines() if line.startswith("  x")]
+    assert lines[0] == lines[2] == ["none", "none", "none"]
+    low, high = coefficients(of, found)["intervals"]["x1"]
+    assert lines[1] == [f"{right['x1']:.6g}", f"{low:.6g}", f"{high:.6g}"]
+    assert coefficients(of, found)["intervals"]["x0"] is None
 
 
 def test_replicates_have_their_own():
     """The mean of their coefficients has the spread of the replicates, not the error of one of them."""
     problems = [problem(Gaussian(), replicate=k) for k in range(3)]
     found = exact(*problems)
-    assert coefficients(problems[0], found)["standard_errors"] is None
+    answer = coefficients(problems[0], found)
+    assert (answer["standard_errors"], answer["intervals"], answer["level"]) == (None, None, None)
     columns = replicates(problems[0], found)
     for j, term in enumerate(problems[0].terms):
         np.testing.assert_array_equal(columns[f"standard_error/{term}"], found.standard_errors[:, j])
+        np.testing.assert_array_equal(columns[f"interval_low/{term}"], found.intervals[:, j, 0])
+        np.testing.assert_array_equal(columns[f"interval_high/{term}"], found.intervals[:, j, 1])
     alone = exact(problems[1])
     torch.testing.assert_close(found.take(1, 2).standard_errors, alone.standard_errors)
+    torch.testing.assert_close(found.take(1, 2).intervals, alone.intervals)
     assert found.take(1, 2).errors_by == "iid"
     assert "standard error (mean)" in summary("title", problems[0], found, final_metrics(found))
 

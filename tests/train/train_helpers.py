@@ -16,7 +16,7 @@ from noiseworks.data.base import Data
 from noiseworks.data.examples import Column, Examples
 from noiseworks.data.synthetic import Synthetic
 from noiseworks.model import Linear, Model
-from noiseworks.noise import Noise, Poisson
+from noiseworks.noise import AsymmetricLaplace, Noise, Poisson
 from noiseworks.optimizer import Constant, Cosine, InverseSqrt, MinibatchSGD, Schedule
 from noiseworks.problem import Problem, make_problem
 from noiseworks.trainer import Settings
@@ -25,9 +25,10 @@ from noiseworks.trainer.outcome import Outcome
 
 CONF = Path(__file__).parents[2] / "conf"
 
-# Every noise of conf/noise, so that a new one is tested unasked, and the other links of Poisson.
+# Every noise of conf/noise, so that a new one is tested unasked, the other links of Poisson and another quantile.
 NOISES: dict[str, Noise] = {path.stem: instantiate(OmegaConf.load(path)) for path in sorted(CONF.glob("noise/*.yaml"))}
 NOISES |= {f"poisson {link}": Poisson(link=link) for link in ("identity", "softplus")}
+NOISES["asymmetric_laplace 0.8"] = AsymmetricLaplace(tau=0.8)
 
 COMMON: dict[str, Any] = {
     "seed": 0,

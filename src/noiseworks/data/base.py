@@ -50,6 +50,11 @@ class Data(ABC):
         n, d = examples.X.shape
         return Shape(n, d, examples.offset is not None, examples.weights is not None)
 
+    @property
+    def streams(self) -> bool:
+        """Whether the rows are too many to be held at a time."""
+        return False
+
     @abstractmethod
     def examples(self, replicate: int) -> Examples:
         """All rows. Synthetic data are drawn anew for each replicate; a file is the same for all."""

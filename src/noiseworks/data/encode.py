@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -34,13 +36,14 @@ def encode(table: pa.Table, roles: Roles, missing: str, source: str) -> Examples
     kept = {name: column.take(pa.array(rows)) for name, column in columns.items()}
     numbers = {name: finite(column, name, rows, source) for name, column in kept.items() if not is_text(column)}
 
-    raw = tuple(Column(name, () if name in numbers else levels(kept[name], name, source)) for name in features)
-    X = {}
+    raw = tuple(
+        Column(name, () if name in numbers else levels(pc.unique(kept[name]).to_pylist(), name, source))
+        for name in features
+    )
+    feature_names(raw, source)
+    X: dict[str, np.ndarray] = {}
     for column in raw:
-        for name, values in design(column, kept[column.name], numbers).items():
-            if name in X:
-                raise UserError(f"Two features of {source} would be called {name}; rename a column.")
-            X[name] = values
+        X |= design(column, kept[column.name], numbers)
     return examples(
         X,
         (roles.target, numbers[roles.target]),
@@ -127,18 +130,31 @@ def positive(values: np.ndarray, name: str, rows: np.ndarray, source: str) -> np
     return values
 
 
-def levels(column: pa.ChunkedArray, name: str, source: str) -> tuple[str, ...]:
-    found = sorted(pc.unique(column).to_pylist())
-    if len(found) > MAX_LEVELS:
+def levels(found: Iterable[str], name: str, source: str) -> tuple[str, ...]:
+    ordered = tuple(sorted(found))
+    if len(ordered) > MAX_LEVELS:
         raise UserError(
-            f"Text column {name} of {source} has {len(found)} levels, more than {MAX_LEVELS}; "
+            f"Text column {name} of {source} has {len(ordered)} levels, more than {MAX_LEVELS}; "
             "leave it out of data.features, or merge levels."
         )
-    return tuple(found)
+    return ordered
+
+
+def feature_names(columns: Sequence[Column], source: str) -> tuple[str, ...]:
+    """Those of X's columns, in order."""
+    names = [name for column in columns for name in _names(column)]
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise UserError(f"Two features of {source} would be called {twice[0]}; rename a column.")
+    return tuple(names)
+
+
+def _names(column: Column) -> list[str]:
+    return [f"{column.name}={level}" for level in column.levels[1:]] if column.levels else [column.name]
 
 
 def design(column: Column, values: pa.ChunkedArray, numbers: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The columns of X, by name, that a column of the source gives."""
     if column.name in numbers:
         return {column.name: numbers[column.name]}
-    return {f"{column.name}={level}": np.asarray(pc.equal(values, level)) for level in column.levels[1:]}
+    return {name: np.asarray(pc.equal(values, level)) for name, level in zip(_names(column), column.levels[1:])}

@@ -30,6 +30,12 @@ class Examples:
     offset: Tensor | None = None
     offset_name: str | None = None
     weights: Tensor | None = None
+    total: int | None = None  # rows of the source, if these are only a sample of them
+
+    @property
+    def num_examples(self) -> int:
+        """Of the source."""
+        return len(self) if self.total is None else self.total
 
     def __len__(self) -> int:
         return len(self.y)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -56,13 +58,22 @@ def refuse_stray_text(column: pa.ChunkedArray, name: str, source: str) -> None:
     """Refuse a column that is text only because of a few values: it would become an indicator for each number."""
     if not is_text(column):
         return
-    counts = [(item["values"], item["counts"]) for item in pc.value_counts(column.drop_null()).to_pylist()]
-    like = sum(count for value, count in counts if looks_like_number(value))
-    bad = {value for value, _ in counts if not is_number(value)}
-    if bad and 2 * like >= sum(count for _, count in counts):
+    counts = {item["values"]: item["counts"] for item in pc.value_counts(column.drop_null()).to_pylist()}
+    if bad := stray(counts):
         values = column.to_pylist()
         row = next(row for row, value in enumerate(values) if value in bad)
-        raise UserError(
-            f"Column {name} of {source} holds numbers, but '{values[row]}' in row {row + 1}; numbers are like 12.5, "
-            "and a missing value is an empty cell. Correct it, or leave the column out of data.features."
-        )
+        raise stray_text(name, source, f"'{values[row]}' in row {row + 1}")
+
+
+def stray(counts: Mapping[str, int]) -> set[str]:
+    """Of text and how often it is there: what is no number, if at least half of all looks like numbers."""
+    like = sum(count for value, count in counts.items() if looks_like_number(value))
+    bad = {value for value in counts if not is_number(value)}
+    return bad if 2 * like >= sum(counts.values()) else set()
+
+
+def stray_text(name: str, source: str, what: str) -> UserError:
+    return UserError(
+        f"Column {name} of {source} holds numbers, but {what}; numbers are like 12.5, and a missing value is an empty "
+        "cell. Correct it, or leave the column out of data.features."
+    )

@@ -5,39 +5,51 @@ from __future__ import annotations
 import re
 from codecs import getincrementaldecoder
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.csv
-import pyarrow.parquet
 
+from noiseworks.data.parquet import PARQUET, ParquetRows, parquet_files
 from noiseworks.data.unknown import nearest
 from noiseworks.errors import UserError
 
 TEXT = (".csv", ".tsv", ".txt")
-PARQUET = (".parquet", ".pq")
 DELIMITERS = (",", "\t", ";")  # where a header would do for several, the first
 
 
 def read(path: Path) -> pa.Table:
-    """All columns of a file that exists."""
+    """All columns of a file that exists, or of all Parquet files of a folder."""
     kind = Path(path.name.removesuffix(".gz")).suffix.lower()
-    if kind not in TEXT and (kind not in PARQUET or path.suffix == ".gz"):
+    if kind not in TEXT and not parquet_files(path):
         raise UserError(
             f"data.path={path} is no kind of table that can be read; its name must end in {', '.join(TEXT)} "
             f"(also with .gz) or {', '.join(PARQUET)}."
         )
-    try:
-        table = read_text(path) if kind in TEXT else read_parquet(path)
-    except (pa.ArrowException, OSError) as error:
-        reason = re.sub(r"Row #(\d+)", lambda found: f"row {int(found[1]) - 1}", str(error).splitlines()[0])
-        raise UserError(f"data.path={path} cannot be read: {reason.rstrip('.')}.") from error
-    twice = [name for name, count in Counter(table.column_names).items() if count > 1]
-    if twice:
-        raise UserError(f"data.path={path} has more than one column named '{twice[0]}'; column names must differ.")
+    with readable(path):
+        table = read_text(path) if kind in TEXT and not path.is_dir() else ParquetRows.of(path).table()
+    check_names(table.column_names, path)
     if table.num_rows == 0:
         raise no_rows(path)
     return table
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """What Arrow cannot read, in a sentence."""
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        reason = re.sub(r"Row #(\d+)", lambda found: f"row {int(found[1]) - 1}", str(error).splitlines()[0])
+        raise UserError(f"data.path={path} cannot be read: {reason.rstrip('.')}.") from error
+
+
+def check_names(names: list[str], path: Path) -> None:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise UserError(f"data.path={path} has more than one column named '{twice[0]}'; column names must differ.")
 
 
 def no_rows(path: Path) -> UserError:
@@ -45,8 +57,10 @@ def no_rows(path: Path) -> UserError:
 
 
 def existing(path: Path) -> Path:
-    if path.is_dir():
-        raise UserError(f"data.path={path} is a folder; it must be a CSV or Parquet file.")
+    if path.is_dir() and not parquet_files(path):
+        raise UserError(
+            f"data.path={path} is a folder without Parquet files; it must have some, or be a CSV or Parquet file."
+        )
     if not path.exists():
         if not path.parent.is_dir():
             raise UserError(f"data.path: there is no file {path}, nor a folder {path.parent}.")
@@ -101,10 +115,3 @@ def delimiter(lines: list[str]) -> str:
         return counts[0] > 0 and len(set(counts)) == 1, counts[0]
 
     return max(DELIMITERS, key=key)
-
-
-def read_parquet(path: Path) -> pa.Table:
-    with pa.parquet.ParquetFile(path) as file:
-        table = file.read()
-    index = [name for name in table.column_names if re.fullmatch(r"__index_level_\d+__", name)]  # written by pandas
-    return table.drop_columns(index) if index else table

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from noiseworks.data.examples import Examples
     from noiseworks.noise import Noise
 
+NEGLIGIBLE = 1e-12  # of the largest value of a column: so small a spread is rounding
+
 
 @dataclass(frozen=True)
 class Scaling:
@@ -64,5 +66,5 @@ def _moments(values: Tensor, weights: Tensor | None, center: bool) -> tuple[Tens
     """Center and spread over the last axis; the spread of a constant is 1."""
     middle = weighted_mean(values, weights) if center else torch.zeros(values.shape[:-1], dtype=values.dtype)
     spread = weighted_mean((values - middle.unsqueeze(-1)).square(), weights).sqrt()
-    negligible = 1e-12 * values.abs().amax(-1) if values.shape[-1] else torch.zeros_like(spread)
+    negligible = NEGLIGIBLE * values.abs().amax(-1) if values.shape[-1] else torch.zeros_like(spread)
     return middle, torch.where(spread > negligible, spread, torch.ones_like(spread))

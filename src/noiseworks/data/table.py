@@ -12,17 +12,23 @@ from hydra.utils import to_absolute_path
 from noiseworks.data.base import Data
 from noiseworks.data.encode import encode
 from noiseworks.data.examples import Examples
-from noiseworks.data.read import existing, read
+from noiseworks.data.parquet import ParquetRows, parquet_files
+from noiseworks.data.read import existing, read, readable
 from noiseworks.data.roles import Roles
+from noiseworks.data.stream import TableStream, used_columns
+from noiseworks.data.survey import Passes, survey
 from noiseworks.errors import UserError
 
 SHIPPED = "shipped:"
 MISSING = ("error", "drop")
+NUMBER = 64  # bytes that a number of the table takes in an exact fit that holds all rows, its copies included
+MIB = 2**20
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table(Data):
-    """Rows of a CSV or Parquet file; a path `shipped:houses.csv` is that of a file in the package."""
+    """Rows of a CSV or Parquet file, or of all Parquet files of a folder; a path `shipped:houses.csv` is that of a file
+    in the package."""
 
     path: str
     target: str
@@ -30,6 +36,7 @@ class Table(Data):
     missing: str
     offset: str | None
     weights: str | None
+    memory_mb: int | None = None  # None: all rows are read, however many
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -38,14 +45,40 @@ class Table(Data):
                 raise UserError(f"data.{key} is not set; say, for example, data.{key}={example}.")
         if self.missing not in MISSING:
             raise UserError(f"data.missing={self.missing} is unknown; it must be one of {', '.join(MISSING)}.")
+        if self.memory_mb is not None and self.memory_mb < 1:
+            raise UserError(f"data.memory_mb={self.memory_mb} is no memory; it must be at least 1, or null.")
         if isinstance(self.features, str):
             raise UserError(f"data.features={self.features} is no list; say data.features=[{self.features}].")
 
     def examples(self, replicate: int) -> Examples:
         path = self.file
-        now = path.stat()
-        source = self.path if self.path.startswith(SHIPPED) else str(path)
-        return _load(path, (now.st_mtime_ns, now.st_size), self.roles, self.missing, source)
+        states = tuple(
+            (now.st_mtime_ns, now.st_size) for now in (file.stat() for file in parquet_files(path) or [path])
+        )
+        return _load(path, states, self.roles, self.missing, self.source)
+
+    @property
+    def streams(self) -> bool:
+        """Whether what an exact fit holds of these rows is more than `memory_mb`."""
+        if self.memory_mb is None or not parquet_files(self.file):
+            return False
+        rows = self.rows
+        with readable(rows.path):
+            used = used_columns(self.roles, self.roles.choose(rows.schema.names, self.source))
+            return rows.num_rows * len(used) * NUMBER > self.memory_mb * MIB
+
+    def stream(self, passes: Passes) -> TableStream:
+        """The rows in blocks; only for Parquet."""
+        assert self.memory_mb is not None
+        return survey(self.rows, self.roles, self.missing, self.source, self.memory_mb * MIB, passes)
+
+    @property
+    def rows(self) -> ParquetRows:
+        return ParquetRows.of(self.file)
+
+    @property
+    def source(self) -> str:
+        return self.path if self.path.startswith(SHIPPED) else str(self.file)
 
     @property
     def file(self) -> Path:
@@ -63,5 +96,5 @@ class Table(Data):
 
 
 @lru_cache(maxsize=8)  # the members of a group read a file once, and once more when it has changed
-def _load(path: Path, state: tuple[int, int], roles: Roles, missing: str, source: str) -> Examples:
+def _load(path: Path, states: tuple[tuple[int, int], ...], roles: Roles, missing: str, source: str) -> Examples:
     return encode(read(path), roles, missing, source)

@@ -18,7 +18,7 @@ class Answer:
         scale; 0 for a perfect fit, whose scale is only a floor. For Laplace: the relative duality gap.
     rank: the numerical rank of the design.
     kind: "optimum", or "stationary point" where the likelihood is not log-concave in eta (StudentT).
-    unique: no other fitted values are as likely. Laplace alone can say no, and then `optimal_range` how far it goes.
+    unique: no other fitted values are as likely. A quantile alone can say no, and then `optimal_range` how far it goes.
     design: the factored design, for what is computed from the answer; None where it was not kept.
     """
 

@@ -19,6 +19,7 @@ class Design:
 
     `root` is the square root of the weights. The scales are powers of two, so that Z is D without any rounding.
     `target` (r,) is Q' diag(root) y / n; `rows` (r, P) has the row space of D (None at full rank).
+    With a penalty (P,) the rows sqrt(n) diag(penalty), of target zero, stand below diag(root) D in all of this.
     """
 
     D: Array
@@ -43,7 +44,7 @@ class Design:
         return np.ascontiguousarray(solve_triangular(self.R, self.Z.T, trans="T").T) if self.rank else self.Z
 
     def theta(self, z: Array) -> Array:
-        """The theta of minimum norm with D theta = Z R^-1 z."""
+        """The theta of minimum norm with D theta = Z R^-1 z, and the same penalty."""
         return self.minimum_norm(solve_triangular(self.R, z) if self.rank else z)
 
     def minimum_norm(self, b: Array) -> Array:
@@ -62,16 +63,21 @@ class Design:
         return theta
 
 
-def reduce(D: Array, weights: Array, y: Array | None = None) -> Design:
+def reduce(D: Array, weights: Array, y: Array | None = None, penalty: Array | None = None) -> Design:
     """Column scaling, QR by blocks of rows, then pivoted QR of the small triangle, whose diagonal shows the rank.
 
     A pivot counts from 10 eps max(P, sqrt(n)) of the largest: above the rounding errors that a column computed from
     others has, far below the 1e-10 of NIST's Filip.
     """
     n, P = D.shape
-    scale = _powers_of_two(D)
-    root = np.sqrt(weights)
-    small = _triangle(D, scale, root, np.zeros(n) if y is None else y)
+    scale = _powers_of_two(D, np.zeros(P) if penalty is None else penalty)
+    below = np.empty((0, P)) if penalty is None else np.sqrt(n) * np.diag(penalty / scale)
+    return factored(D, scale, _triangle(D, scale, np.sqrt(weights), np.zeros(n) if y is None else y, below), n)
+
+
+def factored(D: Array, scale: Array, small: Array, n: int) -> Design:
+    """The design of n rows; `small` (., P + 1) is R of the QR of diag(root) [D / scale, y]."""
+    P = D.shape[1]
     q, r, order = qr(small[:, :P], mode="economic", pivoting=True)
     diagonal = np.abs(np.diag(r))
     largest = diagonal.max(initial=0.0)
@@ -89,20 +95,20 @@ def reduce(D: Array, weights: Array, y: Array | None = None) -> Design:
     return Design(D, scale, pivots, R / root_n, target, rows)
 
 
-def _powers_of_two(D: Array) -> Array:
-    """The power of two nearest to each column's root mean square; 1 for a column of zeros."""
+def _powers_of_two(D: Array, penalty: Array) -> Array:
+    """The power of two nearest to each column's root mean square, with its penalty; 1 for a column of zeros."""
     norm = torch.linalg.vector_norm(torch.from_numpy(D), dim=0).numpy()
     for j in np.flatnonzero(~((norm > 1e-140) & (norm < 1e140))):  # the squares left the range of float64, or all are 0
         largest = np.abs(D[:, j]).max()
         norm[j] = np.linalg.norm(D[:, j] / largest) * largest if largest > 0 else np.sqrt(len(D))
-    return np.asarray(np.exp2(np.round(np.log2(norm / np.sqrt(len(D))))))
+    return np.asarray(np.exp2(np.round(np.log2(np.hypot(norm / np.sqrt(len(D)), penalty)))))
 
 
-def _triangle(D: Array, scale: Array, root: Array, y: Array) -> Array:
-    """R of the QR of diag(root) [D / scale, y], (at most P + 1 rows), a block of rows at a time."""
+def _triangle(D: Array, scale: Array, root: Array, y: Array, below: Array) -> Array:
+    """R of the QR of diag(root) [D / scale, y] and [below, 0], (at most P + 1 rows), a block of rows at a time."""
     n, P = D.shape
     size = max(BLOCK // (P + 1), 4 * (P + 1))
-    R = np.empty((0, P + 1))
+    R = np.column_stack((below, np.zeros(len(below))))
     for low in range(0, n, size):
         rows = slice(low, low + size)
         block = np.column_stack((D[rows] / scale, y[rows])) * root[rows, None]

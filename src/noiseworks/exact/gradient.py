@@ -7,8 +7,9 @@ import torch
 
 from noiseworks.exact.design import Design
 from noiseworks.exact.problem import Array, Problem
-from noiseworks.noise import Noise
+from noiseworks.noise import Gaussian, Noise
 
+SOME = 10_000  # values of y, at most, of which quantiles are taken
 PERFECT = 1e3 * float(np.finfo(float).eps)  # residuals below this share of y are rounding errors
 
 
@@ -22,7 +23,10 @@ def gradient(problem: Problem, design: Design, theta: Array, scale: float | None
     y, weights = torch.from_numpy(problem.y), torch.from_numpy(problem.weights)
     unit = scale if problem.noise.location_scale and scale is not None else 1.0
     score = (weights * noise.score(eta, y)).numpy() * unit / len(problem.y)
-    largest = float(np.abs(score @ design.Z).max(initial=0.0))
+    by_theta = score @ problem.D
+    if problem.penalty is not None:
+        by_theta += problem.penalty**2 * theta * (1 / unit if isinstance(problem.noise, Gaussian) else unit)
+    largest = float(np.abs(by_theta / design.scale)[design.pivots].max(initial=0.0))
     if joint and scale is not None:
         log_scale = torch.tensor([np.log(scale)], requires_grad=True)
         nll = (weights * problem.noise.with_scale(log_scale.exp()).nll(eta, y)).mean()
@@ -46,7 +50,8 @@ def log_concave(noise: Noise, y: Array) -> bool:
         values = noise.inverse_transform(torch.zeros(1, dtype=torch.float64))
     else:
         eta = torch.linspace(-20, 20, 81, dtype=torch.float64)
-        values = torch.from_numpy(np.unique(np.quantile(y, np.linspace(0, 1, 9), method="nearest")))
+        some = y[:: -(-len(y) // SOME)]
+        values = torch.from_numpy(np.unique(np.quantile(some, np.linspace(0, 1, 9), method="nearest")))
     eta = eta.repeat(len(values), 1).requires_grad_()
     nll = noise.nll(eta, values.unsqueeze(-1))
     (slope,) = torch.autograd.grad(nll[torch.isfinite(nll)].sum(), eta, create_graph=True)

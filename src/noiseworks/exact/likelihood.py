@@ -8,75 +8,132 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from noiseworks.exact.blocks import Blocks
 from noiseworks.exact.problem import Array, Problem
+from noiseworks.exact.quadratic import Quadratic
+from noiseworks.exact.spans import Parts, summed
 from noiseworks.noise import Noise
 
 
 @dataclass(frozen=True)
 class Likelihood:
-    """v -> sum_i w_i nll(eta_i, y_i), eta = A z + offset, v = z (r,) or, if `joint`, (z, log scale) (r + 1,).
+    """v -> sum_i w_i nll(eta_i, y_i) + penalty(z), eta = A z + offset, v = z (r,) or, if `joint`, (z, log scale).
 
-    A (n, r) has orthogonal columns of root mean square one; the weights sum to one. The noise must answer for a scale
-    of shape (n,), one for each example: the derivatives of all examples then come from one backward pass.
+    A (n, r) has columns of root mean square one or so, orthogonal but for a penalty; the weights sum to one. The noise
+    must answer for a scale of shape (n,), one for each example: the derivatives of all examples then come from one
+    backward pass.
     """
 
     noise: Noise
-    A: Tensor
+    A: Blocks
     y: Tensor
     offset: Tensor
     weights: Tensor
     joint: bool
+    penalty: Quadratic | None = None
 
     @classmethod
-    def of(cls, problem: Problem, A: Array, joint: bool) -> Likelihood:
+    def of(cls, problem: Problem, A: Array | Blocks, joint: bool, penalty: Quadratic | None = None) -> Likelihood:
         weights = torch.from_numpy(problem.weights / len(problem.y))
         y, offset = torch.from_numpy(problem.y), torch.from_numpy(problem.offset)
-        return cls(problem.noise, torch.from_numpy(A), y, offset, weights, joint)
+        blocks = A if isinstance(A, Blocks) else Blocks(A)
+        return cls(problem.noise, blocks, y, offset, weights, joint, penalty)
 
     def value(self, v: Array) -> float:
-        """The mean nll; infinite where it is no number."""
-        with torch.no_grad():
-            value = float((self.weights * self._nll(self._eta(v), self._log_scale(v))).sum())
-        return value if np.isfinite(value) else np.inf
+        """The mean nll, with the penalty; infinite where it is no number."""
+        z = v[: self.A.shape[1]]
+
+        def part(span: slice) -> Parts:
+            total = 0.0
+            with torch.no_grad():
+                for rows, A in self.A.within(span):
+                    eta = torch.from_numpy(A.times(z)).add_(self.offset[rows])
+                    nll = self._noise(torch.full_like(eta, self._log_scale(v))).nll(eta, self.y[rows])
+                    total += float(self.weights[rows] @ nll)
+            return (total,)
+
+        total = float(summed(len(self.y), part)[0]) + (0.0 if self.penalty is None else self.penalty.value(z))
+        return total if np.isfinite(total) else np.inf
 
     def derivatives(self, v: Array) -> tuple[Array, Array]:
         """Gradient (k,) and Hessian (k, k)."""
-        eta, t = self._eta(v).requires_grad_(), self._log_scale(v).requires_grad_(self.joint)
-        leaves = (eta, t) if self.joint else (eta,)
-        slopes = torch.autograd.grad(self._nll(eta, t).sum(), leaves, create_graph=True)
-        curved = [self._again(slope, leaves) for slope in slopes]
-        w, A = self.weights, self.A
-        gradient, hessian = A.T @ (w * slopes[0].detach()), A.T @ ((w * curved[0][0]).unsqueeze(-1) * A)
-        if self.joint:
-            cross = A.T @ (w * curved[0][1])
-            last = (w * curved[1][1]).sum().reshape(1)
-            gradient = torch.cat((gradient, (w * slopes[1].detach()).sum().reshape(1)))
-            hessian = torch.cat((torch.cat((hessian, cross.unsqueeze(-1)), 1), torch.cat((cross, last)).unsqueeze(0)))
-        return gradient.numpy(), hessian.numpy()
+        return self.evaluate(v)[1:]
+
+    def evaluate(self, v: Array) -> tuple[float, Array, Array]:
+        """Value, gradient (k,) and Hessian (k, k), in one pass over the rows."""
+        r = self.A.shape[1]
+
+        def part(span: slice) -> Parts:
+            value, gradient, hessian = 0.0, np.zeros(len(v)), np.zeros((len(v), len(v)))
+            with np.errstate(over="ignore", invalid="ignore"):
+                for rows, A in self.A.within(span):
+                    nll, slopes, curved = self._rowwise(A.times(v[:r]), rows, self._log_scale(v))
+                    value += nll
+                    gradient[:r] += A.turned(slopes[0])
+                    hessian[:r, :r] += A.gram(curved[0])
+                    if self.joint:
+                        gradient[r] += slopes[1].sum()
+                        hessian[r, :r] += A.turned(curved[1])
+                        hessian[r, r] += curved[2].sum()
+            return value, gradient, hessian
+
+        value, gradient, hessian = summed(len(self.y), part)
+        value, gradient, hessian = float(value), np.asarray(gradient), np.asarray(hessian)
+        hessian[:r, r:] = hessian[r:, :r].T
+        if self.penalty is not None:
+            value += self.penalty.value(v[:r])
+            gradient[:r] += self.penalty.gradient(v[:r])
+            hessian[:r, :r] += self.penalty.hessian
+        return value if np.isfinite(value) else np.inf, gradient, hessian
 
     def expected(self, v: Array) -> Array | None:
         """A' diag(w information) A, positive where the Hessian need not be; None for joint or unknown information."""
-        information = None if self.joint else self._noise(self._log_scale(v)).information(self._eta(v))
-        if information is None:
-            return None
-        matrix: Array = (self.A.T @ ((self.weights * information).unsqueeze(-1) * self.A)).numpy()
-        return matrix
+        r = self.A.shape[1]
+        total = np.zeros((r, r)) if self.penalty is None else self.penalty.hessian.copy()
+        for rows, A in self.A.within():
+            eta = torch.from_numpy(A.times(v[:r])).add_(self.offset[rows])
+            information = None if self.joint else self.noise.information(eta)
+            if information is None:
+                return None
+            total += A.gram((self.weights[rows] * information).numpy())
+        return total
 
-    def _eta(self, v: Array) -> Tensor:
-        return self.A @ torch.from_numpy(v[: self.A.shape[1]]) + self.offset
-
-    def _log_scale(self, v: Array) -> Tensor:
-        return torch.full_like(self.y, v[-1] if self.joint else 0.0)
+    def _log_scale(self, v: Array) -> float:
+        return float(v[-1]) if self.joint else 0.0
 
     def _noise(self, t: Tensor) -> Noise:
         return self.noise.with_scale(t.exp()) if self.joint else self.noise
 
-    def _nll(self, eta: Tensor, t: Tensor) -> Tensor:
-        return self._noise(t).nll(eta, self.y)
+    def _rowwise(self, moved: Array, rows: slice, log_scale: float) -> tuple[float, list[Array], list[Array]]:
+        """Of some rows, times their weights: the sum of nll, d nll by eta and t = log scale, and d^2 nll by eta eta,
+        eta t and t t (n,)."""
+        w, y = self.weights[rows], self.y[rows]
+        eta = torch.from_numpy(moved).add_(self.offset[rows])
+        leaves = [eta.requires_grad_()]
+        t = torch.full_like(y, log_scale)
+        leaves += [t.requires_grad_()] if self.joint else []
+        noise = self._noise(t)
+        if not self.joint and (score := noise.score(eta, y)).requires_grad:  # a formula: differentiating once will do
+            curved = _again(score, leaves)
+            if bool(torch.isfinite(curved[0]).all()):
+                return _weighted(w, noise.nll(eta.detach(), y), [score], curved)
+        nll = noise.nll(eta, y)
+        slopes = list(torch.autograd.grad(nll.sum(), leaves, create_graph=True))
+        curved = _again(slopes[0], leaves)
+        curved += _again(slopes[1], leaves[1:]) if self.joint else []
+        return _weighted(w, nll, slopes, curved)
 
-    def _again(self, slope: Tensor, leaves: tuple[Tensor, ...]) -> list[Tensor]:
-        """d slope_i / d leaf_i: zeros where the slope does not depend on it."""
-        if not slope.requires_grad:
-            return [torch.zeros_like(self.y) for _ in leaves]
-        found = torch.autograd.grad(slope.sum(), leaves, retain_graph=True, allow_unused=True)
-        return [torch.zeros_like(self.y) if part is None else part for part in found]
+
+def _weighted(
+    w: Tensor, nll: Tensor, slopes: list[Tensor], curved: list[Tensor]
+) -> tuple[float, list[Array], list[Array]]:
+    value = float(w @ nll.detach())
+    return value, [(w * one.detach()).numpy() for one in slopes], [(w * one.detach()).numpy() for one in curved]
+
+
+def _again(slope: Tensor, leaves: list[Tensor]) -> list[Tensor]:
+    """d slope_i / d leaf_i: zeros where the slope does not depend on it."""
+    if not slope.requires_grad:
+        return [torch.zeros_like(slope) for _ in leaves]
+    found = torch.autograd.grad(slope.sum(), leaves, retain_graph=True, allow_unused=True)
+    return [torch.zeros_like(slope) if part is None else part for part in found]

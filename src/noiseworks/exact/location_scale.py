@@ -8,17 +8,20 @@ import numpy as np
 import torch
 
 from noiseworks.errors import UserError
-from noiseworks.exact.design import Design, reduce
+from noiseworks.exact.blocks import Blocks
+from noiseworks.exact.design import Design
 from noiseworks.exact.gradient import is_perfect
-from noiseworks.exact.least_squares import fitted_scale, refined
+from noiseworks.exact.least_squares import check_varies, fitted_scale, refined
 from noiseworks.exact.likelihood import Likelihood
-from noiseworks.exact.newton import checked, newton
+from noiseworks.exact.newton import GRADIENT, checked, newton
 from noiseworks.exact.problem import Array, Problem
+from noiseworks.exact.quadratic import Quadratic
 from noiseworks.exact.quantile.least_absolute import least_absolute
 from noiseworks.noise import Huber, Laplace
 from noiseworks.noise.scale import above_rounding
 
 SMALLEST = 1e-12  # scale sought, relative to the least-squares one
+FALLING = 1e-6  # a scale at which Newton's method only stops on its way to zero
 SMALL = 100_000  # numbers in a design for which the start is the Laplace answer; for larger ones it is Huber's
 
 
@@ -27,26 +30,30 @@ def location_scale(problem: Problem, design: Design, joint: bool) -> tuple[Array
 
     So starts and tolerances mean the same for all data. A perfect fit is the answer; its scale is a rounding error.
     """
-    b = refined(design, problem.target, problem.weights)
+    b = refined(design, problem.target, problem.weights, problem.penalty)
     theta = design.minimum_norm(b)
     if is_perfect(problem, theta, None):
+        check_varies(problem, theta)
+        _check_rows(problem, design, joint)
         return theta, float(above_rounding(torch.zeros(()), torch.from_numpy(problem.target + problem.offset)))
-    inner, unit = _standard(problem, problem.target - design.Z @ b, design.orthogonal())
-    z = _robust(inner)
-    v = np.append(z, np.log(fitted_scale(inner, z) or 1.0)) if joint else z
-    seen = inner if joint or inner.noise.scale_value is not None else replace(inner, noise=inner.noise.with_scale(1.0))
-    v = checked(newton(Likelihood.of(seen, inner.D, joint), v, np.log(SMALLEST)), problem.noise).v
-    if joint and v[-1] <= np.log(SMALLEST):
-        raise UserError(
-            f"{problem.noise.name} noise has no finite optimum: so many rows can be fitted exactly that the likelihood "
-            "grows without bound as the scale goes to 0."
-        )
+    inner, unit = _standard(problem, problem.target - problem.D @ theta)
+    penalty = Quadratic.of(problem.penalty, design, unit, theta)
+    v = _newton(inner, Blocks.of(design), joint, penalty)
     theta = design.theta(design.R @ b + unit * v[: design.rank])
     return theta, unit * float(np.exp(v[-1])) if joint else fitted_scale(problem, theta) or 1.0
 
 
-def _standard(problem: Problem, left: Array, A: Array) -> tuple[Problem, float]:
-    """The problem of fitting `left` by the columns of A, in units that make it, or the given scale, about one."""
+def _check_rows(problem: Problem, design: Design, joint: bool) -> None:
+    if joint and design.rank >= len(problem.y) and problem.ridge == 0:
+        raise UserError(
+            f"{problem.noise.name} noise has no finite optimum: {len(problem.y)} rows and {problem.D.shape[1]} columns "
+            "of rank as many fit every row, and the likelihood grows without bound as the scale goes to 0. More rows, "
+            "fewer columns, or a given noise.scale would do."
+        )
+
+
+def _standard(problem: Problem, left: Array) -> tuple[Problem, float]:
+    """The problem of fitting `left`, in units that make it, or the given scale, about one."""
     given = problem.noise.scale_value
     unit = float(np.sqrt(np.average(left**2, weights=problem.weights)))
     noise = problem.noise
@@ -54,14 +61,39 @@ def _standard(problem: Problem, left: Array, A: Array) -> tuple[Problem, float]:
         unit = max(unit, float(given))
         noise = noise.with_scale(float(given) / unit)
     y = noise.inverse_transform(torch.from_numpy(left / unit)).numpy()
-    return replace(problem, noise=noise, D=A, y=y, offset=np.zeros_like(y)), unit
+    return replace(problem, noise=noise, y=y, offset=np.zeros_like(y)), unit
 
 
-def _robust(problem: Problem) -> Array:
-    """Where Newton's method starts: at zero, which is least squares, for Huber; else at the Laplace or Huber answer."""
+def _newton(problem: Problem, A: Blocks, joint: bool, penalty: Quadratic | None) -> Array:
+    """v: z and, if `joint`, the log scale."""
+    noise, z = problem.noise, _robust(problem, A, penalty)
+    v = np.append(z, np.log(_scale_at(problem, A, z))) if joint else z
+    seen = problem if joint or noise.scale_value is not None else replace(problem, noise=noise.with_scale(1.0))
+    point = newton(Likelihood.of(seen, A, joint, penalty), v, np.log(SMALLEST))
+    if joint and point.v[-1] <= np.log(SMALLEST if point.slope <= GRADIENT else FALLING):
+        raise UserError(
+            f"{problem.noise.name} noise has no finite optimum: so many rows can be fitted exactly that the likelihood "
+            "grows without bound as the scale goes to 0."
+        )
+    return checked(point, problem.noise).v
+
+
+def _robust(problem: Problem, A: Blocks, penalty: Quadratic | None) -> Array:
+    """Where Newton's method starts: at zero, which is least squares, for Huber; else at the Laplace or Huber answer,
+    with a penalty at Huber's of a given scale, the median absolute value over that of a standard normal variable."""
+    r = A.shape[1]
     if isinstance(problem.noise, Huber):
-        return np.zeros(problem.D.shape[1])
+        return np.zeros(r)
     stand_in = replace(problem, y=problem.target)
-    if problem.D.size <= SMALL:
-        return np.asarray(least_absolute(replace(stand_in, noise=Laplace())).theta.numpy())
-    return location_scale(replace(stand_in, noise=Huber()), reduce(problem.D, problem.weights, stand_in.y), True)[0]
+    if problem.D.size <= SMALL and penalty is None:
+        rows = A.rows(slice(None))
+        return np.asarray(least_absolute(replace(stand_in, noise=Laplace(), D=rows)).theta.numpy())
+    if penalty is not None:
+        scale = max(1.48 * float(np.median(np.abs(problem.target))), 1e-3)
+        return _newton(replace(stand_in, noise=Huber(scale=scale)), A, False, penalty)
+    return _newton(replace(stand_in, noise=Huber()), A, True, penalty)[:r]
+
+
+def _scale_at(problem: Problem, A: Blocks, z: Array) -> float:
+    """The maximum-likelihood scale there, or the one that was given."""
+    return fitted_scale(replace(problem, D=A.times(z)[:, None]), np.ones(1)) or 1.0

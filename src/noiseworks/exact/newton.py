@@ -17,14 +17,16 @@ POLISHING = 8  # steps that no longer lower the value, only the gradient
 GRADIENT = 1e-8  # at convergence, relative to the curvature where that is above one
 STEP = 1e-6  # likewise, relative to 1 + |v|: where no optimum is finite the gradient vanishes, the step does not
 REACH = 10.0  # the longest step, times 1 + |v|: exp(eta) forgives no more
+ENOUGH = 1e-14  # a gradient that no step makes visibly smaller
 SCALE_REACH = 2.0  # the longest step of a log scale: beyond its optimum the likelihood soon is flat
 
 
 @dataclass(frozen=True)
 class Point:
-    """Where Newton's method stands: unknowns, gradient, and the step it would take next."""
+    """Where Newton's method stands: unknowns, value and gradient there, and the step it would take next."""
 
     v: Array
+    value: float
     gradient: Array
     step: Array
     curvature: float
@@ -39,22 +41,26 @@ class Point:
         return bool(small_step and self.slope <= GRADIENT * max(1.0, self.curvature))
 
 
-def newton(likelihood: Likelihood, v: Array, floor: float = -np.inf) -> Point:
-    """Minimize from a v of finite value, until rounding errors stop it; look at `converged`.
+def newton(likelihood: Likelihood, v: Array, floor: float = -np.inf, max_steps: int = MAX_STEPS) -> Point:
+    """Minimize until rounding errors stop it; look at `converged`. A v of infinite value is returned as it is.
 
-    floor: the lowest log scale of a joint likelihood; it is held there while the likelihood still falls towards it.
+    A step costs one pass over the rows if it is taken whole, as most are. floor: the lowest log scale of a joint
+    likelihood; it is held there while the likelihood still falls towards it.
     """
     point = _point(likelihood, v, floor)
     polishing = 0
-    for _ in range(MAX_STEPS):
-        new = _backtrack(likelihood, point, floor)
-        if new is not None:
-            point = _point(likelihood, new, floor)
-            continue
-        polished = _trial(likelihood, point, 1.0, floor)  # the value shows no progress any more, the gradient may
-        if not np.isfinite(likelihood.value(polished)):
+    max_steps = max_steps if np.isfinite(point.value) else 0
+    for _ in range(max_steps):
+        if point.slope <= ENOUGH * min(1.0, point.curvature):
             break
-        last, point, polishing = point, _point(likelihood, polished, floor), polishing + 1
+        whole = _point(likelihood, _trial(likelihood, point, 1.0, floor), floor)
+        new = _descent(likelihood, point, whole, floor)
+        if new is not None:
+            point = new
+            continue
+        if not np.isfinite(whole.value):  # the value shows no progress any more, the gradient may
+            break
+        last, point, polishing = point, whole, polishing + 1
         if not point.slope < last.slope / 2:
             return last
         if polishing == POLISHING:
@@ -72,7 +78,7 @@ def checked(point: Point, noise: Noise) -> Point:
 
 
 def _point(likelihood: Likelihood, v: Array, floor: float) -> Point:
-    gradient, hessian = likelihood.derivatives(v)
+    value, gradient, hessian = likelihood.evaluate(v)
     if likelihood.joint and v[-1] <= floor and gradient[-1] >= 0:
         gradient[-1], hessian[-1], hessian[:, -1], hessian[-1, -1] = 0.0, 0.0, 0.0, 1.0
     step = _step(likelihood, v, gradient, hessian)
@@ -80,12 +86,12 @@ def _point(likelihood: Likelihood, v: Array, floor: float) -> Point:
     step = step * min(1.0, longest / max(float(np.abs(step).max(initial=0.0)), 1e-300))
     if likelihood.joint:
         step = step * min(1.0, SCALE_REACH / max(abs(float(step[-1])), 1e-300))
-    return Point(v, gradient, step, float(np.abs(hessian).max(initial=0.0)))
+    return Point(v, value, gradient, step, float(np.abs(hessian).max(initial=0.0)))
 
 
 def _step(likelihood: Likelihood, v: Array, gradient: Array, hessian: Array) -> Array:
     """-(H + damping I)^-1 g, with the smallest damping tried for which the matrix is positive definite."""
-    if not np.isfinite(hessian).all():
+    if not (np.isfinite(hessian).all() and np.isfinite(gradient).all()):
         return np.zeros_like(v)
     size = float(np.abs(hessian).max(initial=0.0)) or 1.0
     eye = np.eye(len(v))
@@ -102,18 +108,20 @@ def _step(likelihood: Likelihood, v: Array, gradient: Array, hessian: Array) -> 
     return -gradient / size
 
 
-def _backtrack(likelihood: Likelihood, point: Point, floor: float) -> Array | None:
+def _descent(likelihood: Likelihood, point: Point, whole: Point, floor: float) -> Point | None:
     """The first of v + step, v + step / 2, ... that lowers the mean nll by 1e-4 of what its slope promises (Armijo)."""
-    value, promise = likelihood.value(point.v), float(point.gradient @ point.step)
-    if -promise <= 4 * np.finfo(float).eps * (1e-3 + abs(value)):
+    promise = float(point.gradient @ point.step)
+    if -promise <= 4 * np.finfo(float).eps * (1e-3 + abs(point.value)) or (whole.v == point.v).all():
         return None
-    for halvings in range(50):
+    if whole.value <= point.value + 1e-4 * promise:
+        return whole
+    for halvings in range(1, 50):
         t = 0.5**halvings
         new = _trial(likelihood, point, t, floor)
         if (new == point.v).all():
             return None
-        if likelihood.value(new) <= value + 1e-4 * t * promise:
-            return new
+        if likelihood.value(new) <= point.value + 1e-4 * t * promise:
+            return _point(likelihood, new, floor)
     return None
 
 

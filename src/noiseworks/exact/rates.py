@@ -7,11 +7,14 @@ from dataclasses import replace
 import numpy as np
 
 from noiseworks.errors import UserError
+from noiseworks.exact.blocks import Blocks
 from noiseworks.exact.design import Design
 from noiseworks.exact.least_squares import fitted_scale
 from noiseworks.exact.likelihood import Likelihood
-from noiseworks.exact.newton import checked, newton
+from noiseworks.exact.newton import Point, checked, newton
 from noiseworks.exact.problem import Array, Problem
+from noiseworks.exact.quadratic import Quadratic
+from noiseworks.exact.sample import sample_start
 from noiseworks.exact.separation import separated_rows
 from noiseworks.exact.start import start
 
@@ -20,16 +23,14 @@ LOWEST, HIGHEST = 1e-8, 1e8  # dispersions; counts no more variable than Poisson
 
 def rates(problem: Problem, design: Design, joint: bool) -> tuple[Array, float | None]:
     """theta (P,) and, if `joint`, the scale or dispersion."""
-    noise, A = problem.noise, design.orthogonal()
+    noise, A = problem.noise, Blocks.of(design)
     if not joint and noise.scale_name is not None and noise.scale_value is None:
         problem = replace(problem, noise=noise.with_scale(1.0))  # any will do: it does not move theta
-    v = start(problem, A)
-    if joint:
-        dispersion = fitted_scale(replace(problem, D=A), v) or 1.0
-        v = np.append(v, np.log(np.clip(dispersion, LOWEST, 1e3)))
-    point = newton(Likelihood.of(problem, A, joint), v, np.log(LOWEST))
+    penalty = Quadratic.of(problem.penalty, design)
+    likelihood = Likelihood.of(problem, A, joint, penalty)
+    point = _minimum(problem, A, likelihood)
     z = point.v[: design.rank]
-    _check_rates(problem, A, z)
+    _check_rates(problem, A, z, penalty)
     if joint and point.v[-1] > np.log(HIGHEST):
         raise UserError(f"{noise.name} noise has no finite optimum: the {noise.scale_name} grows without bound.")
     checked(point, noise)
@@ -37,8 +38,26 @@ def rates(problem: Problem, design: Design, joint: bool) -> tuple[Array, float |
     return theta, float(np.exp(point.v[-1])) if joint else fitted_scale(replace(problem, noise=noise), theta)
 
 
-def _check_rates(problem: Problem, A: Array, z: Array) -> None:
-    rows = separated_rows(problem, A, z)
+def _minimum(problem: Problem, A: Blocks, likelihood: Likelihood) -> Point:
+    """From some rows' answer, if there are many and it is a point at which all of them have a likelihood."""
+    usual = _joint_start if likelihood.joint else start
+    v = sample_start(problem, A, likelihood.joint, usual, np.log(LOWEST))
+    if v is not None:
+        v[A.shape[1] :] = np.minimum(v[A.shape[1] :], np.log(1e3))
+        point = newton(likelihood, v, np.log(LOWEST))
+        if np.isfinite(point.value):
+            return point
+    return newton(likelihood, usual(problem, A), np.log(LOWEST))
+
+
+def _joint_start(problem: Problem, A: Blocks) -> Array:
+    z = start(problem, A)
+    dispersion = fitted_scale(replace(problem, D=A.times(z)[:, None]), np.ones(1)) or 1.0
+    return np.append(z, np.log(np.clip(dispersion, LOWEST, 1e3)))
+
+
+def _check_rates(problem: Problem, A: Blocks, z: Array, penalty: Quadratic | None) -> None:
+    rows = separated_rows(problem, A, z, penalty)
     if len(rows):
         raise UserError(
             f"{problem.noise.name} noise has no finite optimum: the counts are all zero where coefficients can send "

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from scipy.optimize import linprog
 
 from noiseworks.errors import UserError
+from noiseworks.exact.blocks import Blocks
 from noiseworks.exact.likelihood import Likelihood
 from noiseworks.exact.problem import Array, Problem
 
 
-def start(problem: Problem, A: Array) -> Array:
+def start(problem: Problem, A: Blocks) -> Array:
     """z (r,): the lowest mean nll among least-squares fits of eta = inverse_mean((y + mean y) / 2), the usual start of
     a generalized linear model, of the constant, and zero; if all are infinite, rates that are positive, by a linear
     program."""
     unscaled = problem.noise if problem.noise.scale_value is not None else problem.noise.with_scale(1.0)
-    likelihood = Likelihood.of(Problem(unscaled, problem.D, problem.y, problem.offset, problem.weights), A, joint=False)
+    likelihood = Likelihood.of(replace(problem, noise=unscaled), A, joint=False)
     mean = float(np.average(problem.y, weights=problem.weights))
     middle = max(mean, 1e-3) if problem.noise.counts else mean
     guesses = [(problem.y + middle) / 2, np.full_like(problem.y, middle)]
@@ -36,13 +39,14 @@ def _eta(problem: Problem, mu: Array) -> Array:
     return np.asarray(problem.noise.inverse_mean(torch.from_numpy(mu)).numpy())
 
 
-def _fit(A: Array, eta: Array, weights: Array) -> Array:
+def _fit(A: Blocks, eta: Array, weights: Array) -> Array:
     """Least squares: A' diag(w) A = n I (see Design)."""
-    return np.asarray(A.T @ (weights * eta) / len(A))
+    return A.turned(weights * eta) / len(eta)
 
 
-def _positive(problem: Problem, A: Array, size: float) -> Array:
+def _positive(problem: Problem, blocks: Blocks, size: float) -> Array:
     """max t <= size / 2 subject to A z + offset >= t."""
+    A = blocks.rows(slice(None))
     r = A.shape[1]
     cost = np.zeros(r + 1)
     cost[-1] = -1.0

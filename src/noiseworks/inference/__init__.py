@@ -1,7 +1,20 @@
 """What an exact answer says about the truth: how far it may be from it, and how well it fits."""
 
+from noiseworks.inference.bootstrap import Bootstrap, bootstrap
 from noiseworks.inference.covariance import METHODS
 from noiseworks.inference.criteria import criteria
-from noiseworks.inference.uncertainty import Uncertainty, uncertainty
+from noiseworks.inference.hypothesis_test import HypothesisTest
+from noiseworks.inference.uncertainty import LEVEL, Uncertainty, uncertainty
+from noiseworks.inference.wald import wald_test
 
-__all__ = ["METHODS", "Uncertainty", "criteria", "uncertainty"]
+__all__ = [
+    "LEVEL",
+    "METHODS",
+    "Bootstrap",
+    "HypothesisTest",
+    "Uncertainty",
+    "bootstrap",
+    "criteria",
+    "uncertainty",
+    "wald_test",
+]

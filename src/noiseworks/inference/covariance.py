@@ -23,12 +23,13 @@ def same_errors(local: Local, white: Whitened) -> Array:
 
     Gaussian: tau^2 = RSS / (n - p). Huber, StudentT: sum w s^2 / (n - p) over (mean s')^2, with Huber's correction of
     order p / n ("Robust regression", 1973; R's summary.rlm): tau times kappa = 1 + p var(s') / (n mean(s')^2).
-    Laplace: 1 / (2 f(0)), where s' is nothing that one row could show; a row of weight w has |e| / w, so that its f(0)
-    counts w times, as in summary.rq.
+    A quantile of level t (Laplace: 1/2): sqrt(t (1 - t)) / f(0), since s' is nothing that one row could show; a row of
+    weight w has |e| / w, so that its f(0) counts w times, as in summary.rq.
     """
-    n, r, w = local.n, white.design.rank, local.weights
-    if local.laplace:
-        return sparsity(local.residual() * w, r) / 2 * inverse_root(white.gram(w**2))
+    n, r, w, level = local.n, white.design.rank, local.weights, local.noise.quantile_level
+    if level is not None:
+        spread = np.sqrt(level * (1 - level))
+        return spread * sparsity(local.residual() * w, r, level) * inverse_root(white.gram(w**2))
     slope = local.curvature()
     mean = np.average(slope, weights=w)
     spread = np.average((slope - mean) ** 2, weights=w) * n / (n - 1)
@@ -58,13 +59,14 @@ def robust(local: Local, white: Whitened, method: str) -> Array:
     """B^-1 (sum_i w_i^2 s_i^2 a_i a_i' / (1 - h_i)^k) B^-1 (White 1980; MacKinnon & White 1985).
 
     k = 0, 0, 1, 2 for HC0 ... HC3, HC1 also times n / (n - p). B = sum_i w_i c_i a_i a_i', c_i the information for
-    counts (R's sandwich), the observed s' for location-scale noise, and twice the density at zero for Laplace
-    (HC0 is summary.rq(se = "nid")). h_i is the leverage in the fit of counts, else that of least squares.
+    counts (R's sandwich), the observed s' for location-scale noise, and for a quantile of level t the density at zero,
+    with s^2 = t (1 - t) (HC0 is summary.rq(se = "nid")). h_i is the leverage in the fit of counts, else that of least
+    squares.
     """
-    w, score = local.weights, local.score()
-    if local.laplace:  # the score is +-1 / scale, in the rows that are fitted exactly, too
-        score = np.full_like(w, np.abs(score).max())
-        bread = 2 * w**2 * row_density(w[:, None] * white.A, w * local.residual()) * score
+    w, score, level = local.weights, local.score(), local.noise.quantile_level
+    if level is not None:  # in the rows that are fitted exactly, too
+        score = np.full_like(w, np.sqrt(level * (1 - level)))
+        bread = w**2 * row_density(w[:, None] * white.A, w * local.residual(), level)
     elif local.noise.location_scale:
         bread = w * local.curvature()
     else:

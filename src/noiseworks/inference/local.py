@@ -10,7 +10,7 @@ from torch import Tensor
 
 from noiseworks.exact.answer import Answer
 from noiseworks.exact.problem import Array, Problem
-from noiseworks.noise import Laplace, Noise
+from noiseworks.noise import Noise
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,6 @@ class Local:
     @property
     def n(self) -> int:
         return len(self.y)
-
-    @property
-    def laplace(self) -> bool:
-        return isinstance(self.noise, Laplace)
 
     @property
     def counted(self) -> Array:

@@ -16,7 +16,9 @@ from noiseworks.exact.problem import Array, Problem
 from noiseworks.inference.covariance import METHODS, information, robust, same_errors
 from noiseworks.inference.local import Local
 from noiseworks.inference.whitened import ESTIMABLE, Whitened
-from noiseworks.noise import Laplace, Noise
+from noiseworks.noise import Noise
+
+LEVEL = 0.95  # of an interval, unless another is asked for
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,16 @@ class Uncertainty:
         L = np.eye(len(self.factor)) if L is None else L
         return np.where(self._estimable(L), np.linalg.norm(L @ self.factor, axis=1), np.nan)
 
-    def quantile(self, level: float = 0.95) -> float:
+    def quantile(self, level: float = LEVEL) -> float:
         """An interval reaches this many standard errors to both sides."""
         return float(stats.t.ppf((1 + level) / 2, self.degrees)) if self.degrees > 0 else np.nan
+
+    def intervals(self, theta: Array, L: Array | None = None, level: float = LEVEL) -> Array:
+        """L theta +- quantile(level) standard errors (m, 2), as R's confint of lm and lmtest's coefci; nan for what is
+        not estimable."""
+        middle = theta if L is None else L @ theta
+        reach = self.quantile(level) * self.standard_errors(L)
+        return np.column_stack((middle - reach, middle + reach))
 
     def _estimable(self, L: Array) -> NDArray[np.bool_]:
         """Whether l theta is the same for all theta of the same fit: l is in the row space of D."""
@@ -85,7 +94,7 @@ def uncertainty(problem: Problem, answer: Answer, method: str = "auto") -> Uncer
 
 
 def _auto(noise: Noise) -> str:
-    if isinstance(noise, Laplace):
+    if noise.quantile_level is not None:
         return "HC0"
     return "iid" if noise.location_scale else "information"
 

@@ -1,5 +1,6 @@
 """Noise models. A new one is one class here and one YAML in conf/noise; all property tests then run on it."""
 
+from noiseworks.noise.asymmetric_laplace import AsymmetricLaplace
 from noiseworks.noise.base import Noise
 from noiseworks.noise.gaussian import Gaussian
 from noiseworks.noise.huber import Huber
@@ -9,4 +10,14 @@ from noiseworks.noise.negative_binomial import NegativeBinomial
 from noiseworks.noise.poisson import Poisson
 from noiseworks.noise.student_t import StudentT
 
-__all__ = ["Gaussian", "Huber", "Laplace", "LogNormal", "NegativeBinomial", "Noise", "Poisson", "StudentT"]
+__all__ = [
+    "AsymmetricLaplace",
+    "Gaussian",
+    "Huber",
+    "Laplace",
+    "LogNormal",
+    "NegativeBinomial",
+    "Noise",
+    "Poisson",
+    "StudentT",
+]

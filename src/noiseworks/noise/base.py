@@ -48,6 +48,10 @@ class Noise(ABC):
         """The eta whose mean is mu: `mean(inverse_mean(mu)) == mu`."""
         return mu
 
+    def predict(self, eta: Tensor) -> Tensor:
+        """What a model with this noise predicts: the mean; a quantile where that is what it is about."""
+        return self.mean(eta)
+
     def score(self, eta: Tensor, y: Tensor) -> Tensor:
         """d nll / d eta. By autograd here; noise models with a formula override it."""
         with torch.enable_grad():
@@ -57,6 +61,21 @@ class Noise(ABC):
     def information(self, eta: Tensor) -> Tensor | None:
         """Fisher information about eta in one example, E[score^2] at that eta; None where no formula is known."""
         return None
+
+    def cdf(self, eta: Tensor, y: Tensor) -> Tensor | None:
+        """P(Y <= y | eta); None where no formula is known."""
+        u = self.standardized(eta, y)
+        tail = self.log_tail(u) if self.location_scale else None
+        return None if tail is None else torch.where(u < 0, tail.exp(), -torch.expm1(tail))
+
+    def log_tail(self, u: Tensor) -> Tensor | None:
+        """Of location-scale noise: log P(U > u) for u >= 0, log P(U <= u) for u < 0, U = (transform(Y) - eta) / scale:
+        both tails keep their digits. None where no formula is known."""
+        return None
+
+    def standardized(self, eta: Tensor, y: Tensor) -> Tensor:
+        """(transform(y) - eta) / scale."""
+        return (self.transform(y) - eta) / (1.0 if self.scale_value is None else self.scale_value)
 
     def check_support(self, y: Tensor, what: str = "y") -> None:
         """Raise a UserError that names `what`, the value and its row, from 1, if this noise cannot give the value."""
@@ -74,6 +93,11 @@ class Noise(ABC):
         if self.scale_name is None:
             return None
         return minimize_over_log_scale(self, eta, y, weights)
+
+    @property
+    def quantile_level(self) -> float | None:
+        """tau, where the best eta is a quantile regression of transform(y); None where it is not."""
+        return None
 
     @property
     def scale_value(self) -> float | Tensor | None:

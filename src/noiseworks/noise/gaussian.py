@@ -50,3 +50,6 @@ class Gaussian(Noise):
     def fit_scale(self, eta: Tensor, y: Tensor, weights: Tensor | None = None) -> Tensor:
         """sqrt(mean r^2): divided by n, not n - p, since it is the maximum-likelihood estimate."""
         return above_rounding(weighted_mean((y - eta).square(), weights).sqrt(), y)
+
+    def log_tail(self, u: Tensor) -> Tensor:
+        return torch.special.log_ndtr(-u.abs())

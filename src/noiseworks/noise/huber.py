@@ -68,3 +68,15 @@ class Huber(Noise):
         size = torch.where(mass < self.middle, inside * math.sqrt(2), self.delta - left.log() / self.delta)
         sign = torch.where(side < 0.5, -1.0, 1.0)
         return eta + self.s * sign.to(eta.dtype) * size
+
+    def log_tail(self, u: Tensor) -> Tensor:
+        """Half of `tails`, fallen by exp(-delta (|u| - delta)), or with what is left of the normal middle."""
+        size = u.abs()
+        far = math.log(self.tails / 2) - self.delta * (size - self.delta)
+        near = self.tails / 2 + math.sqrt(2 * math.pi) * (torch.special.ndtr(-size) - _below(-self.delta))
+        return torch.where(size > self.delta, far, near.log()) - math.log(self.middle + self.tails)
+
+
+def _below(x: float) -> float:
+    """The standard normal distribution function."""
+    return math.erfc(-x / math.sqrt(2)) / 2

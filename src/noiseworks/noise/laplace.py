@@ -26,6 +26,10 @@ class Laplace(Noise):
     def b(self) -> float | Tensor:
         return 1.0 if self.scale is None else self.scale
 
+    @property
+    def quantile_level(self) -> float:
+        return 0.5
+
     def mean(self, eta: Tensor) -> Tensor:
         return eta
 
@@ -51,3 +55,6 @@ class Laplace(Noise):
     def fit_scale(self, eta: Tensor, y: Tensor, weights: Tensor | None = None) -> Tensor:
         """mean |r|."""
         return above_rounding(weighted_mean((y - eta).abs(), weights), y)
+
+    def log_tail(self, u: Tensor) -> Tensor:
+        return -u.abs() - math.log(2)

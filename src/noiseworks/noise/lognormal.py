@@ -44,6 +44,9 @@ class LogNormal(Gaussian):
     def inverse_transform(self, z: Tensor) -> Tensor:
         return torch.exp(z)
 
+    def standardized(self, eta: Tensor, y: Tensor) -> Tensor:
+        return super().standardized(eta, y.clamp_min(0))  # there is nothing below 0
+
     def fit_scale(self, eta: Tensor, y: Tensor, weights: Tensor | None = None) -> Tensor:
         """sqrt(mean (log y - eta)^2)."""
         return super().fit_scale(eta, torch.log(y), weights)

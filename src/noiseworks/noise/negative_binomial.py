@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from scipy.special import betaincc
 from torch import Tensor
 
 from noiseworks.noise.base import Noise, Scale, positive
@@ -55,6 +56,15 @@ class NegativeBinomial(Noise):
         alpha = torch.as_tensor(self.alpha, dtype=torch.float64, device=eta.device)
         gamma = torch._standard_gamma((1 / alpha).expand(eta.shape).contiguous(), generator=generator)
         return torch.poisson(gamma * alpha * torch.exp(eta.double()), generator=generator).to(eta.dtype)
+
+    def cdf(self, eta: Tensor, y: Tensor) -> Tensor:
+        """1 - I_q(floor(y) + 1, 1 / dispersion), q = dispersion mu / (1 + dispersion mu), the regularized incomplete
+        beta function."""
+        alpha = torch.as_tensor(self.alpha, dtype=torch.float64, device=eta.device)
+        q = torch.sigmoid(eta.double() + alpha.log())
+        arguments = torch.broadcast_tensors(y.double().floor().clamp_min(0) + 1, 1 / alpha, q)
+        below = torch.from_numpy(betaincc(*(argument.cpu().numpy() for argument in arguments))).to(eta)
+        return torch.where(y < 0, 0.0, below)
 
     def check_support(self, y: Tensor, what: str = "y") -> None:
         super().check_support(y, what)

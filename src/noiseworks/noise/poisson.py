@@ -58,6 +58,11 @@ class Poisson(Noise):
         self._refuse(mu < 0, mu, "the rate", "rates of at least 0")
         return torch.poisson(mu.double(), generator=generator).to(eta.dtype)  # in float32 large counts lose digits
 
+    def cdf(self, eta: Tensor, y: Tensor) -> Tensor:
+        """Gamma(floor(y) + 1, mu) / floor(y)!, the regularized upper incomplete gamma function."""
+        below = torch.special.gammaincc(y.floor().clamp_min(0) + 1, self.mean(eta))
+        return torch.where(y < 0, 0.0, below)
+
     def check_support(self, y: Tensor, what: str = "y") -> None:
         super().check_support(y, what)
         self._refuse(y < 0, y, what, "counts of at least 0")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from scipy.special import stdtr
 from torch import Tensor
 from torch.distributions import StudentT as TorchStudentT
 
@@ -49,3 +50,7 @@ class StudentT(Noise):
         normal = torch.randn(eta.shape, generator=generator, dtype=eta.dtype, device=eta.device)
         half_chi2 = torch._standard_gamma(torch.full_like(eta, self.df / 2), generator=generator)
         return eta + self.s * normal * math.sqrt(self.df / 2) / half_chi2.sqrt()
+
+    def log_tail(self, u: Tensor) -> Tensor:
+        tail = torch.from_numpy(stdtr(self.df, -u.abs().double().cpu().numpy()))
+        return tail.log().to(u)

@@ -5,33 +5,53 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from noiseworks.errors import UserError
 from noiseworks.exact import Answer, solved
 from noiseworks.exact import Problem as ExactProblem
-from noiseworks.inference import METHODS, criteria, uncertainty
+from noiseworks.exact.problem import check_ridge
+from noiseworks.exact.quantile.optimal_range import optimal_range
+from noiseworks.inference import LEVEL, METHODS, bootstrap, criteria, uncertainty
+from noiseworks.inference.assumptions import BIASED
+from noiseworks.inference.bootstrap import Bootstrap, check_replicates
 from noiseworks.noise import Gaussian, Noise
 from noiseworks.problem import Problem
+
+WITHOUT_PARAMETERS = ("log_likelihood", "deviance", "deviance_explained")  # criteria that do not count them
 
 
 @dataclass(frozen=True)
 class Exact:
     """Takes the place of an optimizer in the configuration; the algorithms are in `noiseworks.exact`.
 
-    standard_errors: how they are found, see `noiseworks.inference.uncertainty`.
+    standard_errors: how they are found, see `noiseworks.inference.uncertainty`; or bootstrap.
+    bootstrap: how many replicates it draws.
+    ridge: adds ridge / 2 times the sum of the squared weights, in units of the fit and without the intercept, to the
+        mean nll. It is where `optimizer.weight_decay` of plain SGD ends (with the chapter's loss, of scale 1), but for
+        the intercept, which that decays too; in a standardized Gaussian fit it is zero anyway. (With data.standardize
+        training divides the loss of counts by their mean: there a decay counts that many times.)
     """
 
     standard_errors: str = "auto"
+    bootstrap: int = 1000
+    ridge: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.standard_errors not in METHODS:
+        check_ridge(self.ridge, "optimizer.ridge")
+        check_replicates(self.bootstrap)
+        if self.standard_errors not in (*METHODS, "bootstrap"):
             raise UserError(
-                f"optimizer.standard_errors={self.standard_errors} is unknown; it must be one of {', '.join(METHODS)}."
+                f"optimizer.standard_errors={self.standard_errors} is unknown; it must be one of {', '.join(METHODS)}, "
+                "bootstrap."
             )
 
 
-def exact_problem(problem: Problem, noise: Noise) -> ExactProblem:
+def ridge_of(optimizer: object) -> float:
+    return optimizer.ridge if isinstance(optimizer, Exact) else 0.0
+
+
+def exact_problem(problem: Problem, noise: Noise, ridge: float = 0.0) -> ExactProblem:
     """The training rows in units of the fit; `noise` as configured, in units of the data. Where it does not move the
     answer a given scale is only where training starts from: the maximum-likelihood one is reported."""
     noise = noise.with_scale(None) if noise.separable else noise
@@ -44,30 +64,63 @@ def exact_problem(problem: Problem, noise: Noise) -> ExactProblem:
         noise = noise.with_scale(float(noise.scale_value) / problem.scaling.y_spread.item())
     train = problem.parts["train"]
     y, offset = problem.in_fit_units(train)
-    return ExactProblem.of(noise, train.D, y, offset, train.weights)
+    penalized = torch.ones(train.D.shape[1], dtype=torch.bool)
+    if problem.terms[-1:] == ["intercept"]:
+        penalized[-1] = False
+    return ExactProblem.of(noise, train.D, y, offset, train.weights, ridge=ridge, penalized=penalized)
 
 
-def solve_problem(problem: Problem, noise: Noise) -> Answer:
+def solve_problem(problem: Problem, noise: Noise, ridge: float = 0.0) -> Answer:
     """The exact answer on the training rows, in units of the fit."""
-    return solved(exact_problem(problem, noise))
+    return solved(exact_problem(problem, noise, ridge))
 
 
 @dataclass(frozen=True)
 class Inference:
-    """What is computed from an exact answer: standard errors (number of terms,) in units of the data, nan where a
-    coefficient cannot be estimated, how they were found, and criteria by name."""
+    """What is computed from an exact answer: standard errors (number of terms,) and intervals (number of terms, 2) in
+    units of the data, nan where a coefficient cannot be estimated, how they were found, and criteria by name."""
 
     standard_errors: Tensor
+    intervals: Tensor
     method: str
     criteria: dict[str, float]
 
 
-def infer(problem: Problem, noise: Noise, answer: Answer, method: str, mean_nll: float) -> Inference:
-    """`mean_nll` of the training rows, in units of the data."""
+def infer(problem: Problem, noise: Noise, answer: Answer, how: Exact, mean_nll: float, draw: Generator) -> Inference:
+    """`mean_nll` of the training rows, in units of the data; `draw` is for the bootstrap."""
     exact = exact_problem(problem, noise)
-    found = uncertainty(exact, answer, method)
-    errors = torch.from_numpy(found.standard_errors(jacobian(problem).numpy()))
-    return Inference(errors, found.method, criteria(exact, answer, mean_nll))
+    if how.ridge > 0:
+        return _penalized(problem, exact, answer, mean_nll)
+    method = how.standard_errors
+    found = (
+        bootstrap(exact, answer, how.bootstrap, draw) if method == "bootstrap" else uncertainty(exact, answer, method)
+    )
+    J = jacobian(problem)
+    errors = torch.from_numpy(found.standard_errors(J.numpy()))
+    intervals = torch.from_numpy(found.intervals(answer.theta.numpy(), J.numpy(), LEVEL))
+    shift = problem.model.coefficients(answer.theta, problem.scaling) - J @ answer.theta
+    known = criteria(exact, answer, mean_nll)
+    if isinstance(found, Bootstrap):
+        known["bootstrap_failed"] = float(found.failed)
+    return Inference(errors, intervals + shift.unsqueeze(1), found.method, known)
+
+
+def optimal_ranges(problem: Problem) -> Tensor:
+    """The lowest and the highest value of each coefficient among all optima of a quantile regression (number of terms,
+    2), in units of the data."""
+    assert problem.noise.quantile_level is not None
+    exact, J = exact_problem(problem, problem.noise), jacobian(problem).numpy()
+    found = optimal_range(exact, problem.noise.quantile_level, J)
+    nothing = torch.zeros(exact.D.shape[1], dtype=torch.float64)
+    return torch.from_numpy(found) + problem.model.coefficients(nothing, problem.scaling).unsqueeze(1)
+
+
+def _penalized(problem: Problem, exact: ExactProblem, answer: Answer, mean_nll: float) -> Inference:
+    """No standard errors, since the answer is biased, and none of the criteria that count parameters."""
+    found = criteria(exact, replace(answer, design=None), mean_nll)
+    nothing = torch.full((len(problem.terms),), torch.nan, dtype=torch.float64)
+    kept = {name: value for name, value in found.items() if name in WITHOUT_PARAMETERS}
+    return Inference(nothing, nothing.unsqueeze(1).expand(-1, 2), BIASED, kept)
 
 
 def jacobian(problem: Problem) -> Tensor:
@@ -75,19 +128,6 @@ def jacobian(problem: Problem) -> Tensor:
     scaling = replace(problem.scaling, y_center=torch.zeros_like(problem.scaling.y_center))
     P = problem.parts["train"].D.shape[1]
     return problem.model.coefficients(torch.eye(P, dtype=torch.float64), scaling).T
-
-
-class Solutions:
-    """Exact answers, each computed once: jobs of a sweep that differ in seed or learning rate only share theirs."""
-
-    def __init__(self) -> None:
-        self.known: dict[tuple[int, Noise], tuple[Problem, Answer]] = {}  # it is held, so that its id stays its own
-
-    def of(self, problem: Problem, noise: Noise) -> Answer:
-        key = (id(problem), noise.with_scale(None) if noise.separable else noise)
-        if key not in self.known:
-            self.known[key] = problem, solve_problem(problem, key[1])
-        return self.known[key][1]
 
 
 def cheap(problem: Problem) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -22,6 +22,7 @@ from noiseworks.sweep.plan import describe
 from noiseworks.sweep.pruning import check_prunable
 from noiseworks.sweep.train import run_group
 from noiseworks.tracking import journal
+from noiseworks.tracking.held_out import HeldOut, noise_key, test_rows
 from noiseworks.tracking.journal import Row
 from noiseworks.tracking.returned import returned
 from noiseworks.tracking.settings import Mlflow
@@ -103,6 +104,8 @@ def _recorded(group: Group, sweep: Sweep, batch: Batch, bar: Any) -> Iterator[En
         if batch.job_folders:
             for ended in some:
                 _write_files(ended)
+        if sweep.compares_noise:
+            _keep_held_out(some, sweep.folder)
         journal.append(sweep.folder, [_row(ended, sweep) for ended in some])
         yield from some
 
@@ -130,9 +133,26 @@ def _write_files(ended: Ended) -> None:
         path.write_bytes(content)
 
 
+def _keep_held_out(some: Sequence[Ended], folder: Path) -> None:
+    """Of each noise model the job that is to be compared, or was the best so far."""
+    best: dict[Hashable, tuple[float, Ended]] = {}
+    for ended in some:
+        if ended.problem is not None and (value := ended.objective) is not None:
+            key = noise_key(ended.problem.noise.name, ended.of.swept)
+            if key not in best or value < best[key][0]:
+                best[key] = value, ended
+    for _, ended in best.values():
+        assert ended.problem is not None
+        assert ended.outcome is not None
+        if (found := HeldOut.of(ended.problem, ended.outcome)) is not None:
+            found.save(folder, ended.of.num)
+
+
 def _row(ended: Ended, sweep: Sweep) -> Row:
     """With what the sweeper is going to be told, in case it cannot be."""
-    return replace(ended.row(), returned=_result(ended, sweep) if ended.status == "FINISHED" else None)
+    rows = test_rows(ended.problem) if sweep.compares_noise and ended.problem is not None else None
+    told = _result(ended, sweep) if ended.status == "FINISHED" else None
+    return replace(ended.row(), returned=told, test_rows=rows)
 
 
 def _result(ended: Ended, sweep: Sweep) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import uuid
 from contextlib import suppress
 from pathlib import Path
@@ -31,6 +32,7 @@ class SweepBegins(Callback):
             return
         for left in LEFT:  # by an earlier sweep into the same folder
             (folder / left).unlink(missing_ok=True)
+        shutil.rmtree(folder / "held_out", ignore_errors=True)
         (folder / "sweep.json").write_text(json.dumps({"id": uuid.uuid4().hex, "overrides": asked}))
 
     @classmethod

@@ -29,7 +29,8 @@ class SweepJob:
 
 @dataclass
 class Group:
-    """Jobs trained side by side. One whose data cannot be read has no shape, and is a group of its own."""
+    """Jobs trained side by side. One whose data cannot be read, or are streamed, has no shape, and is a group of its
+    own."""
 
     shape: Shape | None
     jobs: list[SweepJob] = field(default_factory=list)
@@ -61,7 +62,7 @@ def make_groups(jobs: Iterable[SweepJob], memory: float) -> list[Group]:
 
 def _shape(job: Job) -> Shape | None:
     try:
-        return job.data.shape()
+        return None if job.data.streams else job.data.shape()
     except UserError:
         return None  # said by the job itself, when its turn comes
 
@@ -80,7 +81,7 @@ def group_key(job: Job, shape: Shape) -> Hashable:
         job.noise.scale_value is None,
     )
     if job.exact:
-        return (*common, job.optimizer.standard_errors)
+        return (*common, job.optimizer.standard_errors, job.optimizer.ridge > 0)
     tracking = (job.tracking.points(True), job.tracking.trajectory)
     trainer = replace(job.trainer, progress_bar=False)
     return (*common, data.batch_size, data.order, shared_settings(job.optimizer), trainer, tracking)

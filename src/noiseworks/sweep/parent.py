@@ -83,5 +83,5 @@ def _take_back(run: MlflowRun, before: RunData, tags: dict[str, str], metrics: d
     for key in before.tags.keys() - tags.keys():
         if key in ("best", "best_trial", "failure") or key.startswith("best."):
             run.client.delete_tag(run.id, key)
-    said = {name for name in before.metrics if name.startswith(("best/", "importance/", "confirmed/"))}
+    said = {name for name in before.metrics if name.startswith(("best/", "confirmed/", "held_out/", "importance/"))}
     metrics |= dict.fromkeys(said - metrics.keys(), math.nan)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from noiseworks.errors import UserError
 from noiseworks.sweep.groups import GIB, Group
 from noiseworks.tracking.table import layout
 
@@ -20,7 +21,7 @@ def describe(groups: Sequence[Group], memory_gib: float) -> str:
     rows = [["group", "jobs", "members", "data", "noise", "model", "optimizer", "memory"]]
     for i, group in enumerate(groups[:MOST_LINES]):
         choices, shape = group.jobs[0].job.choices, group.shape
-        size = "unreadable" if shape is None else f"{shape.examples} x {shape.features}"
+        size = f"{shape.examples} x {shape.features}" if shape else "streamed" if _streams(group) else "unreadable"
         settings = [choices["noise"], choices["model"], choices["optimizer"]]
         cells = [str(i), str(len(group.jobs)), str(group.members), f"{choices['data']} {size}", *settings]
         rows.append([*cells, f"{group.bytes / GIB:.2f} GiB"])
@@ -29,6 +30,13 @@ def describe(groups: Sequence[Group], memory_gib: float) -> str:
     over = " (more than is allowed, but a job cannot be split)" if peak > memory_gib else ""
     memory = f"memory at the peak: about {peak:.2f} GiB{over}; hydra.launcher.memory_gib={memory_gib:g}"
     return f"{text}\n\n{layout(rows)}{more}\n\n{memory}"
+
+
+def _streams(group: Group) -> bool:
+    try:
+        return group.jobs[0].job.data.streams
+    except UserError:
+        return False
 
 
 def _count(number: int, thing: str) -> str:

@@ -9,6 +9,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from noiseworks.sweep.figure import draw_sweep
+from noiseworks.sweep.noise_choice import choose_noise
+from noiseworks.sweep.noise_table import noise_table
 from noiseworks.sweep.table import best_first, summary
 from noiseworks.tracking import journal
 from noiseworks.tracking.journal import Row
@@ -41,10 +43,13 @@ def report_jobs(folder: Path, facts: StudyFacts | None, rows: Sequence[Row]) -> 
         f"{len(failed)} of {len(rows)} jobs failed; job {failed[0].job}: {failed[0].failure}." if failed else None
     )
     candidates = best_first([row for row in rows if facts is None or row.job < facts.confirms_from], maximize)
+    noises = choose_noise(folder, rows) if facts is None else None
+    text = summary(rows, maximize)
     return Report(
-        summary(rows, maximize),
+        text if noises is None else f"{text}\n\n{noise_table(noises, rows)}",
         complaint,
         has_result=bool(candidates),
         best=candidates[0] if candidates else None,
-        files=[folder / "sweep.parquet", *figures],
+        metrics={} if noises is None else noises.metrics,
+        files=[folder / "sweep.parquet", *figures, *([] if noises is None else noises.save(folder))],
     )

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 from hydra_plugins.noiseworks.batch import Report
 from noiseworks.errors import UserError
-from noiseworks.exact import Answer
-from noiseworks.optimizer.exact import Solutions
+from noiseworks.optimizer.exact import ridge_of
+from noiseworks.optimizer.solutions import Solutions
 from noiseworks.problem import Problem
+from noiseworks.streamed import streamed_outcome
 from noiseworks.sweep.ended import Ended
 from noiseworks.sweep.groups import Group, SweepJob
 from noiseworks.sweep.pruning import Pruning
@@ -24,15 +25,11 @@ def run_group(group: Group, bar: Bar, report: Report | None = None) -> Iterator[
     """One Lightning fit for all; a job whose data say no, or whose members diverge, fails alone."""
     started = time.monotonic()
     ready: list[tuple[SweepJob, list[Member]]] = []
-    answers: list[Answer] = []
     problems: dict[str, Problem] = {}
-    solutions = Solutions()
     for of in group.jobs:
         try:
             members = of.job.members(problems)
-            if of.job.exact:
-                answers += [solutions.of(m.problem, m.noise) for m in members]
-            else:
+            if not of.job.exact:
                 check_trainable(members[0], of.job.trainer)
             ready.append((of, members))
         except Exception as error:
@@ -40,7 +37,7 @@ def run_group(group: Group, bar: Bar, report: Report | None = None) -> Iterator[
             yield Ended(of, None, None, _reason(error), 0.0)
     if ready:
         prune = None if report is None else Pruning([of for of, members in ready for _ in members], report)
-        yield from _together(ready, answers, started, bar, prune)
+        yield from _together(ready, started, bar, prune)
 
 
 def _reason(error: Exception) -> str:
@@ -48,11 +45,11 @@ def _reason(error: Exception) -> str:
 
 
 def _together(
-    ready: list[tuple[SweepJob, list[Member]]], answers: list[Answer], started: float, bar: Bar, prune: Prune | None
+    ready: list[tuple[SweepJob, list[Member]]], started: float, bar: Bar, prune: Prune | None
 ) -> Iterator[Ended]:
     everyone = [m for _, members in ready for m in members]
     try:
-        outcome = _outcome(ready[0][0], everyone, answers, bar, prune)
+        outcome = _outcome(ready[0][0], everyone, bar, prune)
     except Exception as error:  # nothing that a user did: whatever it is, the other groups go on
         for of, members in ready:
             yield Ended(of, members[0].problem, None, _reason(error), 0.0)
@@ -65,10 +62,13 @@ def _together(
         yield Ended(of, members[0].problem, own, why_failed(own, of.job.objective), seconds)
 
 
-def _outcome(first: SweepJob, members: list[Member], answers: list[Answer], bar: Bar, prune: Prune | None) -> Outcome:
+def _outcome(first: SweepJob, members: list[Member], bar: Bar, prune: Prune | None) -> Outcome:
     job = first.job
     if job.exact:
-        outcome = solve_exactly(members, answers)
+        outcome = streamed_outcome(members) or solve_exactly(
+            members,
+            Solutions().of([(m.problem, m.noise) for m in members], [ridge_of(m.make_optimizer) for m in members]),
+        )
         bar.update(len(members))
         return outcome
     return train(members, job.trainer, job.tracking.points(True), job.tracking.trajectory, bar=bar, prune=prune)

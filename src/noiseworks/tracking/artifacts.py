@@ -5,18 +5,20 @@ from __future__ import annotations
 import io
 import json
 import math
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
+from noiseworks.inference import LEVEL
 from noiseworks.job import Job
 from noiseworks.objective import Objective
 from noiseworks.problem import Problem
 from noiseworks.tracking.config_yaml import to_yaml
 from noiseworks.trainer.outcome import Outcome
 
+T = TypeVar("T")
 ENCODE = json.JSONEncoder(allow_nan=False).encode
 
 
@@ -47,8 +49,10 @@ def coefficients(problem: Problem, outcome: Outcome) -> dict[str, Any] | None:
         return None
     mean = (outcome.coefficients[0] if len(outcome.theta) == 1 else outcome.coefficients[good].mean(0)).tolist()
     scale = None if outcome.scale is None else outcome.scale[good].mean().item()
-    named, errors = _by_name(problem, mean), standard_errors(problem, outcome)
-    return {"noise": problem.noise.name, "scale": scale, "coefficients": named, "standard_errors": errors}
+    known = {"noise": problem.noise.name, "scale": scale, "coefficients": _by_name(problem, mean)}
+    found = intervals(problem, outcome)
+    known |= {"standard_errors": standard_errors(problem, outcome), "intervals": found}
+    return known | {"level": None if found is None else LEVEL}
 
 
 def standard_errors(problem: Problem, outcome: Outcome) -> dict[str, float | None] | None:
@@ -60,7 +64,15 @@ def standard_errors(problem: Problem, outcome: Outcome) -> dict[str, float | Non
     return {name: error if math.isfinite(error) else None for name, error in _by_name(problem, errors).items()}
 
 
-def _by_name(problem: Problem, values: list[float]) -> dict[str, float]:
+def intervals(problem: Problem, outcome: Outcome) -> dict[str, list[float] | None] | None:
+    """[low, high] of each coefficient; None as for the standard errors."""
+    if outcome.intervals is None or len(outcome.theta) > 1:
+        return None
+    named = _by_name(problem, outcome.intervals[0].tolist())
+    return {name: ends if all(map(math.isfinite, ends)) else None for name, ends in named.items()}
+
+
+def _by_name(problem: Problem, values: list[T]) -> dict[str, T]:
     """The intercept first."""
     named = dict(zip(problem.terms, values))
     return {"intercept": named.pop("intercept"), **named} if "intercept" in named else named
@@ -117,6 +129,9 @@ def replicates(problem: Problem, outcome: Outcome) -> pa.Table:
     if outcome.standard_errors is not None:
         errors = outcome.standard_errors.numpy()
         columns |= {f"standard_error/{term}": errors[:, j] for j, term in enumerate(problem.terms)}
+    if outcome.intervals is not None:
+        for end, values in zip(("low", "high"), outcome.intervals.numpy().transpose(2, 1, 0)):
+            columns |= {f"interval_{end}/{term}": of_term for term, of_term in zip(problem.terms, values)}
     if outcome.scale is not None:
         columns["scale"] = outcome.scale.numpy()
     return pa.table(columns)

@@ -83,7 +83,7 @@ def dataset(examples: Examples) -> Dataset:
         digest=examples.digest,
         source_type="local",
         source=examples.source,
-        profile=f'{{"num_rows": {len(examples)}, "columns": "{schema[:1000]}"}}',
+        profile=f'{{"num_rows": {examples.num_examples}, "columns": "{schema[:1000]}"}}',
     )
 
 

@@ -59,18 +59,19 @@ def _loss(axes: Axes, outcome: Outcome) -> None:
 def _line(axes: Axes, problem: Problem, noise: Noise, x: Tensor, eta: Tensor, y: Tensor) -> None:
     order = x.argsort()
     axes.scatter(x.numpy(), y.numpy(), s=8, color=GREY, alpha=0.5, linewidths=0, label="observed")
-    axes.plot(x[order].numpy(), noise.mean(eta)[order].numpy(), color=ORANGE, linewidth=2, label="E[y | x]")
+    label = _predicted(noise, "E[y | x]")
+    axes.plot(x[order].numpy(), noise.predict(eta)[order].numpy(), color=ORANGE, linewidth=2, label=label)
     axes.set(xlabel=problem.examples.features[0], ylabel=problem.examples.target, title="Fit")
     axes.legend()
 
 
 def _observed(axes: Axes, problem: Problem, noise: Noise, eta: Tensor, y: Tensor) -> None:
-    mean = noise.mean(eta)
-    low, high = mean.min().item(), mean.max().item()
-    axes.scatter(mean.numpy(), y.numpy(), s=8, color=BLUE, alpha=0.5, linewidths=0)
+    at = noise.predict(eta)
+    low, high = at.min().item(), at.max().item()
+    axes.scatter(at.numpy(), y.numpy(), s=8, color=BLUE, alpha=0.5, linewidths=0)
     axes.plot([low, high], [low, high], color=ORANGE, linewidth=1.5, label="observed = predicted")
     target = problem.examples.target
-    axes.set(xlabel=f"predicted mean of {target}", ylabel=f"observed {target}", title="Fit")
+    axes.set(xlabel=f"predicted {_predicted(noise, 'mean')} of {target}", ylabel=f"observed {target}", title="Fit")
     axes.legend()
 
 
@@ -78,8 +79,14 @@ def _residuals(axes: Axes, noise: Noise, eta: Tensor, y: Tensor) -> None:
     residuals = quantile_residuals(noise, eta, y, torch.Generator().manual_seed(0))
     kind = "randomized quantile residual" if noise.counts else "residual / scale"
     axes.axhline(0, color=ORANGE, linewidth=1.5)
-    axes.scatter(noise.mean(eta).numpy(), residuals.numpy(), s=8, color=BLUE, alpha=0.5, linewidths=0)
-    axes.set(xlabel="predicted mean", ylabel=kind, title="Residuals: a fan or a bend says that the model is wrong")
+    axes.scatter(noise.predict(eta).numpy(), residuals.numpy(), s=8, color=BLUE, alpha=0.5, linewidths=0)
+    predicted = f"predicted {_predicted(noise, 'mean')}"
+    axes.set(xlabel=predicted, ylabel=kind, title="Residuals: a fan or a bend says that the model is wrong")
+
+
+def _predicted(noise: Noise, mean: str) -> str:
+    tau = noise.quantile_level
+    return mean if tau in (None, 0.5) else f"{tau:g}-quantile"
 
 
 def _save(path: Path, draw: Callable[[Axes], None]) -> Path:

@@ -29,6 +29,7 @@ class Row:
     key: str = ""  # of its configuration: see config_key
     pruned: str | None = None  # when
     returned: Any = None  # to the sweeper, if it is finished
+    test_rows: str | None = None  # their digest, in a sweep that compares noise models
 
 
 def swept_values(overrides: Iterable[str], config: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, Any]:

@@ -61,14 +61,14 @@ class Predictor:
         self.theta = torch.tensor(saved["theta"], dtype=torch.float64)
 
     def predict(self, table: pd.DataFrame, params: Any = None) -> Any:
-        """E[y | x] for each row, in the units of the data."""
+        """E[y | x] for each row, of quantile noise the quantile, in the units of the data."""
         scaling = self.scaling
         D = self.model.design((_features(self.columns, table) - scaling.x_center) / scaling.x_spread)
         eta = self.model.eta(self.theta.unsqueeze(0), D.unsqueeze(0)).squeeze(0)
         eta = scaling.y_center + scaling.y_spread * eta
         if self.offset is not None:
             eta = eta + torch.tensor(table[self.offset].to_numpy(dtype="float64"))
-        return self.noise.mean(eta).numpy()
+        return self.noise.predict(eta).numpy()
 
 
 def _features(columns: list[Column], table: pd.DataFrame) -> torch.Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from noiseworks.job import Job
 from noiseworks.tracking import contents
@@ -66,6 +68,13 @@ class Sweep:
         """None for a sweep that is no study."""
         path = self.folder / STUDY
         return StudyFacts(**json.loads(path.read_text())) if path.exists() else None
+
+    @cached_property
+    def compares_noise(self) -> bool:
+        """Several noise models were asked for, or settings of one; in a study it is the sweeper that chooses."""
+        asked = [override for override in self.asked if re.match(r"\+*noise(\.\w+)?=", override)]
+        parsed = OverridesParser.create().parse_overrides(asked) if self.study is None else []
+        return any(override.is_sweep_override() for override in parsed)
 
     def tags(self, job: Job, num: int) -> dict[str, str]:
         number = self.study.tag(num) if self.study else {"job": str(num)}

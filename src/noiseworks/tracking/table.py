@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
+from noiseworks.inference import LEVEL
+from noiseworks.inference.assumptions import BIASED, HOW, SUSPICIOUS
+from noiseworks.layout import layout as layout
 from noiseworks.noise import Gaussian
 from noiseworks.problem import Problem
+from noiseworks.tracking.not_unique import not_unique
 from noiseworks.trainer.outcome import Outcome
 
 PARTS = ("train", "val", "test")
-HOW = {
-    "iid": "errors of the same law in every row",
-    "information": "the noise model is right",
-    "HC0": "nothing but independent rows",
-}
-HOW |= dict.fromkeys(("HC1", "HC2", "HC3"), HOW["HC0"])
-SUSPICIOUS = 1.5  # counts that vary so many times as much as the noise model says
 
 
 def summary(title: str, problem: Problem, outcome: Outcome, metrics: dict[str, float]) -> str:
@@ -24,6 +20,7 @@ def summary(title: str, problem: Problem, outcome: Outcome, metrics: dict[str, f
     blocks = [title]
     if problem.terms and len(outcome.failures) < len(outcome.theta):
         blocks.append(_coefficients(problem, outcome))
+        blocks += not_unique(problem, outcome, metrics)
     if outcome.errors_by is not None:
         blocks.append(_inference(problem, outcome, metrics))
     blocks.append(_metrics(metrics, len(outcome.theta)))
@@ -39,6 +36,8 @@ def _coefficients(problem: Problem, outcome: Outcome) -> str:
         columns["exact"] = outcome.exact[good]
     if outcome.standard_errors is not None:
         columns["standard error"] = outcome.standard_errors[good]
+    if outcome.intervals is not None and len(good) == 1:
+        columns[f"{100 * LEVEL:g} % from"], columns["to"] = outcome.intervals[good].unbind(2)
     header = ["coefficient", *columns]
     if len(good) > 1:
         header = ["coefficient", *(f"{name} (mean)" for name in columns)]
@@ -64,9 +63,14 @@ def _inference(problem: Problem, outcome: Outcome, metrics: dict[str, float]) ->
         "exact/aic": "AIC",
         "exact/bic": "BIC",
     }
-    lines = [f"standard errors by {outcome.errors_by}: {HOW[outcome.errors_by]}"]
+    if outcome.errors_by == BIASED:
+        lines = ["no standard errors: optimizer.ridge draws the coefficients to zero, and the bias is not known"]
+    else:
+        lines = [f"standard errors by {outcome.errors_by}: {HOW[outcome.errors_by]}"]
     criteria = [f"{name} {metrics[key]:.6g}" for key, name in names.items() if key in metrics]
     lines += [", ".join(criteria)] if criteria else []
+    if failed := metrics.get("exact/bootstrap_failed"):
+        lines.append(f"{failed:g} bootstrap replicates have no answer, or too few rows for one, and are left out")
     if (times := metrics.get("exact/overdispersion", 1.0)) > SUSPICIOUS and outcome.errors_by == "information":
         lines.append(
             f"the counts vary {times:.2g} times as much as {problem.noise.name} noise says: these standard errors are "
@@ -88,11 +92,3 @@ def _metrics(metrics: dict[str, float], K: int) -> str:
             f"({100 * metrics['param/relative_error']:.3g} % of their norm)"
         )
     return text
-
-
-def layout(rows: Sequence[Sequence[str]]) -> str:
-    """Columns aligned: names to the left, numbers to the right, a line under the header."""
-    width = [max(len(row[i]) for row in rows if i < len(row)) for i in range(len(rows[0]))]
-    rule = ["-" * (sum(width) + 2 * (len(width) - 1))]
-    lines = [[(str.rjust if i else str.ljust)(cell, width[i]) for i, cell in enumerate(row)] for row in rows]
-    return "\n".join("  " + "  ".join(line) for line in [lines[0], rule, *lines[1:]])

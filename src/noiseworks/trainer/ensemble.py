@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,13 +11,14 @@ from torch import Tensor
 
 from noiseworks.data.blocks import Rows
 from noiseworks.data.scaling import Scaling
-from noiseworks.errors import UserError
+from noiseworks.exact import Answer
 from noiseworks.model import Model
 from noiseworks.noise import Noise
 from noiseworks.noise.scale import weighted_mean
 from noiseworks.optimizer import Schedule
-from noiseworks.optimizer.exact import Solutions, cheap
+from noiseworks.optimizer.exact import cheap
 from noiseworks.optimizer.members import MakeOptimizer, learning_rate
+from noiseworks.optimizer.solutions import Solutions
 from noiseworks.problem import Part, Problem
 from noiseworks.streams import generator
 
@@ -139,7 +139,7 @@ class Ensemble:
             if name != "train":
                 eta = self.eta(theta, name, members)
             weights = None if part.weights is None else part.weights[which]
-            residual = part.y[which] - noise.mean(eta)
+            residual = part.y[which] - noise.predict(eta)
             metrics[f"{name}/nll"] = weighted_mean(noise.nll(eta, part.y[which]), weights)
             metrics[f"{name}/mae"] = weighted_mean(residual.abs(), weights)
             metrics[f"{name}/rmse"] = weighted_mean(residual.square(), weights).sqrt()
@@ -168,12 +168,11 @@ class Ensemble:
     def solve(self, members: Sequence[Member]) -> None:
         """Keep the exact answers (K, number of terms), in units of the data, of those for which they cost next to
         nothing; nan for the others, and where there is no finite optimum."""
-        solutions = Solutions()
         theta = torch.full((len(members), self.model.num_parameters(self.num_features)), math.nan, dtype=torch.float64)
-        for k, m in enumerate(members):
-            if cheap(m.problem):
-                with contextlib.suppress(UserError):  # training goes on without a reference
-                    theta[k] = solutions.of(m.problem, m.noise).theta
+        solved = [k for k, m in enumerate(members) if cheap(m.problem)]
+        for k, found in zip(solved, Solutions().of([(members[k].problem, members[k].noise) for k in solved])):
+            if isinstance(found, Answer):  # else training goes on without a reference
+                theta[k] = found.theta
         if not theta.isnan().all():
             self.exact = self.coefficients(theta.to(self.device), torch.arange(len(members), device=self.device))
 

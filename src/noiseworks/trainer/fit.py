@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -80,35 +81,52 @@ def train(
     return outcome
 
 
-def solve_exactly(members: Sequence[Member], answers: Sequence[Answer]) -> Outcome:
-    """`optimizer=exact`: the outcome of members whose answers are these."""
-    theta = torch.stack([answer.theta for answer in answers])
+def solve_exactly(members: Sequence[Member], answers: Sequence[Answer | UserError]) -> Outcome:
+    """`optimizer=exact`: the outcome of members whose answers are these, or why there is none; raised if all failed."""
+    found = {k: answer for k, answer in enumerate(answers) if isinstance(answer, Answer)}
+    if not found:
+        raise next(error for error in answers if isinstance(error, UserError))
+    first = next(iter(found.values()))
+    theta = torch.full((len(members), *first.theta.shape), math.nan, dtype=torch.float64)
+    theta[list(found)] = torch.stack([answer.theta for answer in found.values()])
     ensemble = Ensemble(members, torch.float64, torch.device("cpu"))
     names = [name for name in ("train", "val", "test") if ensemble.parts[name].y.shape[1]]
     metrics, scale = ensemble.evaluate(theta, torch.arange(len(members)), names)
-    inferences = _inferences(members, answers, metrics["train/nll"])
-    metrics["exact/gradient"] = torch.tensor([answer.gradient for answer in answers], dtype=torch.float64)
-    metrics["exact/rank"] = torch.tensor([float(answer.rank) for answer in answers])
+    inferences = _inferences(members, found, metrics["train/nll"])
+
+    def spread(values: list[Any]) -> Tensor:
+        """Those of the members with an answer, nan for the others."""
+        own = torch.stack([torch.as_tensor(value, dtype=torch.float64) for value in values])
+        return torch.full((len(members), *own.shape[1:]), math.nan, dtype=torch.float64).index_copy(0, at, own)
+
+    at = torch.tensor(list(found))
+    metrics["exact/gradient"] = spread([answer.gradient for answer in found.values()])
+    metrics["exact/rank"] = spread([float(answer.rank) for answer in found.values()])
+    if members[0].noise.quantile_level is not None:
+        metrics["exact/unique"] = spread([float(answer.unique) for answer in found.values()])
     for name in inferences[0].criteria:
-        values = [inference.criteria[name] for inference in inferences]
-        metrics[f"exact/{name}"] = torch.tensor(values, dtype=torch.float64)
+        metrics[f"exact/{name}"] = spread([inference.criteria[name] for inference in inferences])
     outcome = _outcome(ensemble, theta, metrics, scale)
-    outcome.kind = answers[0].kind
-    outcome.standard_errors = torch.stack([inference.standard_errors for inference in inferences])
+    outcome.failures = {k: str(error) for k, error in enumerate(answers) if not isinstance(error, Answer)}
+    outcome.kind = first.kind
+    outcome.standard_errors = spread([inference.standard_errors for inference in inferences])
+    outcome.intervals = spread([inference.intervals for inference in inferences])
     outcome.errors_by = inferences[0].method
     return outcome
 
 
-def _inferences(members: Sequence[Member], answers: Sequence[Answer], mean_nll: Tensor) -> list[Inference]:
+def _inferences(members: Sequence[Member], answers: dict[int, Answer], mean_nll: Tensor) -> list[Inference]:
     """Once for members that share problem and answer."""
-    known: dict[tuple[int, int, str], Inference] = {}
+    known: dict[Hashable, Inference] = {}
     found = []
-    for member, answer, nll in zip(members, answers, mean_nll.tolist()):
-        exact = member.make_optimizer
-        method = exact.standard_errors if isinstance(exact, Exact) else "auto"
-        key = id(member.problem), id(answer), method
+    for k, answer in answers.items():
+        member, nll = members[k], float(mean_nll[k])
+        how = member.make_optimizer if isinstance(member.make_optimizer, Exact) else Exact()
+        drawn = (member.seed, member.replicate) if how.standard_errors == "bootstrap" else None
+        key = id(member.problem), id(answer), how, drawn
         if key not in known:
-            known[key] = infer(member.problem, member.noise, answer, method, nll)
+            draw = generator(member.seed, "bootstrap", member.replicate)
+            known[key] = infer(member.problem, member.noise, answer, how, nll, draw)
         found.append(known[key])
     return found
 

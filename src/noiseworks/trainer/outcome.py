@@ -51,6 +51,7 @@ class Outcome:
     steps: Tensor | None = None  # (K,) how long each was trained: a member may leave before the others
     kind: str = "trained"  # or "optimum", "stationary point"
     standard_errors: Tensor | None = None  # (K, number of terms), of exact answers; nan where there is none
+    intervals: Tensor | None = None  # (K, number of terms, 2) at 95 %, likewise
     errors_by: str | None = None  # how they were found, see `noiseworks.inference.uncertainty`
 
     @property
@@ -86,5 +87,6 @@ class Outcome:
             steps=None if self.steps is None else self.steps[own],
             kind=self.kind,
             standard_errors=None if self.standard_errors is None else self.standard_errors[own],
+            intervals=None if self.intervals is None else self.intervals[own],
             errors_by=self.errors_by,
         )

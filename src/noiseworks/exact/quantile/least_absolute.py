@@ -1,4 +1,4 @@
-"""Laplace noise: least absolute deviations, and its quantiles."""
+"""Laplace noise: least absolute deviations; asymmetric Laplace noise: quantiles of any level."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from noiseworks.errors import UserError
 from noiseworks.exact.answer import Answer
 from noiseworks.exact.design import Design, reduce
 from noiseworks.exact.gradient import PERFECT
+from noiseworks.exact.gram import gram_design
 from noiseworks.exact.least_squares import fitted_scale
 from noiseworks.exact.problem import Array, Problem
 from noiseworks.exact.quantile.check_function import fit_lines
-from noiseworks.exact.quantile.tall import Tall, gram_design
+from noiseworks.exact.quantile.tall import Tall
 from noiseworks.exact.quantile.tortoise import kept_rows, sample_size, tortoise
 from noiseworks.exact.quantile.vertex import GAP, Vertex
 
@@ -30,7 +31,8 @@ def least_absolute(problem: Problem, tau: float = 0.5) -> Answer:
     """
     design, found = at_vertex(problem, tau)
     if not found.gap <= GAP:
-        raise UserError(f"laplace noise: the fit is optimal only to a relative duality gap of {found.gap:.1e}.")
+        name = problem.noise.name
+        raise UserError(f"{name} noise: the fit is optimal only to a relative duality gap of {found.gap:.1e}.")
     theta = exact_theta(design, problem.target, found)
     scale = fitted_scale(problem, theta)
     return Answer(torch.from_numpy(theta), scale, max(found.gap, 0.0), design.rank, "optimum", design, found.unique)

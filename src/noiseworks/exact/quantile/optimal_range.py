@@ -1,4 +1,4 @@
-"""How far the coefficients of a least absolute deviations fit can go without losing anything."""
+"""How far the coefficients of a quantile regression can go without losing anything."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from noiseworks.exact.quantile.least_absolute import at_vertex, exact_theta
 from noiseworks.exact.quantile.unique import LEVEL, free_directions
 
 
-def optimal_range(problem: Problem, tau: float = 0.5) -> Array:
-    """(P, 2): the lowest and the highest value of each coefficient among all optima; equal where there is one.
+def optimal_range(problem: Problem, tau: float = 0.5, L: Array | None = None) -> Array:
+    """(m, 2): the lowest and the highest value of each of the combinations L theta, L (m, P), among all optima, of each
+    coefficient if there is no L; equal where there is one optimum.
 
     By complementary slackness with one optimal dual x, z is optimal if and only if its residuals are zero where x is
     inside of its bounds, not negative where x = tau, not positive where x = tau - 1. In a design of short rank these
@@ -20,14 +21,16 @@ def optimal_range(problem: Problem, tau: float = 0.5) -> Array:
     """
     design, found = at_vertex(problem, tau)
     theta = exact_theta(design, problem.target, found)
+    middle = theta if L is None else L @ theta
     if found.unique:
-        return np.column_stack((theta, theta))
+        return np.column_stack((middle, middle))
     A = design.orthogonal()
     free = free_directions(A[found.zero], found.x[found.zero], tau)
     moves = A @ free * np.sign(found.x - (tau - 0.5))[:, None]
     room = np.where(found.zero, 0.0, np.abs(found.residual))
     per_step = np.column_stack([design.theta(direction) for direction in free.T])
-    return theta[:, None] + _extremes(per_step, moves, room)
+    per_step = per_step if L is None else L @ per_step
+    return np.asarray(middle[:, None] + _extremes(per_step, moves, room))
 
 
 def _extremes(objectives: Array, moves: Array, room: Array) -> Array:
@@ -44,7 +47,7 @@ def _extremes(objectives: Array, moves: Array, room: Array) -> Array:
             unit = np.abs(objective).max() or 1.0
             found = linprog(sign * objective / unit, moves, room / size, bounds=(None, None), method="highs")
             if found.status != 0:
-                raise UserError(f"laplace noise: the range of the optima was not found ({found.message}).")
+                raise UserError(f"The range of the optima was not found ({found.message}).")
             ends[j, end] = sign * found.fun * unit * size
     return ends
 

@@ -19,6 +19,8 @@ def free_directions(A: Array, x: Array, tau: float) -> Array:
     By complementary slackness an optimum has residual zero in all of those. A (m, r), x (m,): the rows on the fit.
     """
     inside = A[(x > tau - 1 + INSIDE) & (x < tau - INSIDE)]
+    if len(inside) > A.shape[1]:  # ties of counts: the triangle has the same null space, and not their number of rows
+        inside = np.asarray(np.linalg.qr(inside, mode="r"))
     return np.asarray(null_space(inside, rcond=RANK) if len(inside) else np.eye(A.shape[1]))
 
 

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from noiseworks.errors import UserError
+from noiseworks.exact import Problem
+from noiseworks.exact.design import reduce
+from noiseworks.inference import HypothesisTest
+from noiseworks.regressor.rows import as_value_error
+
+if TYPE_CHECKING:
+    from noiseworks.regressor.estimator import LinearRegressor
+    from noiseworks.regressor.fitted import Fitted
+
+OUTSIDE = 1e-8  # how far, relative to its size, a column of the smaller fit may lie outside of the larger one's
+
+
+def likelihood_ratio_test(smaller: LinearRegressor, larger: LinearRegressor) -> HypothesisTest:
+    """H0: the larger model's additional coefficients are zero. 2 (log L1 - log L0) is chi-squared with as many degrees
+    of freedom as there are additional coefficients that can be told apart.
+
+    As R's lmtest::lrtest, each fit at its own scale; for counts anova(test = "LRT"). Both must be exact fits of the
+    same rows and noise, and every column of the smaller one a combination of the larger one's.
+    """
+    with as_value_error():
+        fits = [_exact(model, name) for model, name in ((smaller, "smaller"), (larger, "larger"))]
+        (one, rows), (two, more) = fits
+        _check_nested(rows, more)
+        ratio = 2 * (two.criteria["log_likelihood"] - one.criteria["log_likelihood"])
+        degrees = round(two.criteria["num_parameters"] - one.criteria["num_parameters"])
+        if degrees < 1:
+            raise UserError(
+                "The larger model has no more coefficients that the rows can tell apart than the smaller one."
+            )
+        return HypothesisTest(max(ratio, 0.0), degrees)
+
+
+def _exact(model: LinearRegressor, name: str) -> tuple[Fitted, Problem]:
+    fitted = getattr(model, "_fitted", None)
+    if fitted is None or fitted.kind == "trained":
+        raise UserError(f"The {name} model must be fitted with solver='exact' before its likelihood can be compared.")
+    if fitted.ridge:
+        raise UserError(
+            f"The {name} model has ridge={fitted.ridge}; likelihoods are compared at their maxima, ridge=0."
+        )
+    if fitted.problem is None:
+        raise UserError(f"The {name} model was copied or pickled, which leaves out its rows; fit it again.")
+    return fitted, fitted.problem
+
+
+def _check_nested(smaller: Problem, larger: Problem) -> None:
+    if smaller.noise != larger.noise:
+        raise UserError(f"The models must assume the same noise; they have {smaller.noise} and {larger.noise}.")
+    for name in ("y", "offset", "weights"):
+        if not np.array_equal(getattr(smaller, name), getattr(larger, name)):
+            raise UserError(f"The models must be fitted to the same rows; their {name} differs.")
+    if smaller.unit != larger.unit:
+        raise UserError("The models must be fitted to the same rows; their weights differ.")
+    Q = reduce(larger.D, larger.weights).orthogonal() * np.sqrt(larger.weights / len(larger.y))[:, None]
+    columns = smaller.D * np.sqrt(smaller.weights)[:, None]
+    outside = np.linalg.norm(columns - Q @ (Q.T @ columns), axis=0)
+    worst = int(np.argmax(outside > OUTSIDE * np.linalg.norm(columns, axis=0)))
+    if outside[worst] > OUTSIDE * np.linalg.norm(columns[:, worst]):
+        raise UserError(
+            f"The models are not nested: column {worst} of the smaller one is no combination of the larger one's."
+        )
