@@ -23,6 +23,7 @@ from noiseworks.streamed import check_streamable, stream_problem
 from noiseworks.trainer import Settings
 from noiseworks.trainer.ensemble import Member
 
+TASKS = ("fit", "measure")
 PIECES = ("data", "noise", "model", "optimizer", "schedule", "trainer", "tracking")
 
 
@@ -44,6 +45,11 @@ class Job:
     @property
     def exact(self) -> bool:
         return isinstance(self.optimizer, Exact)
+
+    @property
+    def measures(self) -> bool:
+        """Whether it is no fit: see `noiseworks.measure`."""
+        return self.config["task"] == "measure"
 
     @property
     def replicates(self) -> int:
@@ -109,13 +115,13 @@ def make_job(cfg: DictConfig | dict[str, Any], choices: Mapping[str, str], piece
     for key, least in {"seed": 0, "replicates": 1}.items():
         if not isinstance(config[key], int) or config[key] < least:
             raise UserError(f"{key}={config[key]} is not possible; it must be a whole number from {least}.")
-    if config["task"] != "fit":
-        raise UserError(f"task={config['task']} is unknown; it must be fit.")
+    if config["task"] not in TASKS:
+        raise UserError(f"task={config['task']} is unknown; it must be {' or '.join(TASKS)}.")
     pieces = pieces or Pieces()
     objective = make_objective(config)
     made = {name: pieces.make(config, name) for name in PIECES}
     job = Job(config=config, choices=choices, objective=objective, **made)
-    if not job.exact:
+    if not (job.exact or job.measures):
         _check_optimizer(job)
     return job
 

@@ -19,7 +19,7 @@ class Objective:
     constraints: Mapping[str, float]  # metric -> the most that it may be
 
     def names_in(self, metrics: Collection[str]) -> tuple[str, ...]:
-        return self.names or (("val/nll",) if "val/nll" in metrics else ("train/nll",))
+        return self.names or tuple(name for name in ("val/nll", "train/nll") if name in metrics)[:1]
 
     def missing(self, metrics: Collection[str]) -> str | None:
         """What is wrong if a name is none of these."""

@@ -14,8 +14,11 @@ from omegaconf import DictConfig
 
 from noiseworks.errors import FitFailed, UserError
 from noiseworks.job import Job, make_job
+from noiseworks.layout import layout
+from noiseworks.measure import measured
 from noiseworks.optimizer.exact import ridge_of
 from noiseworks.optimizer.solutions import Solutions
+from noiseworks.problem import Problem
 from noiseworks.streamed import streamed_outcome
 from noiseworks.tracking import journal
 from noiseworks.tracking.artifacts import coefficients, objective
@@ -42,7 +45,7 @@ def run(cfg: DictConfig) -> Any:
         sweep = Sweep(Path(hydra.sweep.dir).absolute())
         return _in_sweep(job, folder, sweep, int(hydra.job.num), list(hydra.overrides.task), started)
     members, solved = _prepare(job)
-    record = Record(job, members[0].problem, folder, None)
+    record = Record(job, _problem(members), folder, None)
     outcome, _, failure = _fit(job, members, solved, record, started)
     return _result(job, outcome, failure, record)
 
@@ -53,12 +56,11 @@ def _fit(
     with record:
         gc.freeze()  # what was imported stays
         gc.enable()
-        outcome = solved or _train(job, members, record)
+        outcome = measured(job) if job.measures else solved or _train(job, members, record)
         failure = why_failed(outcome, job.objective)
         metrics = record.finish(outcome, failure)
     if failure is None:
-        title = _title(job, members, outcome, time.monotonic() - started)
-        table = summary(title, members[0].problem, outcome, metrics)
+        table = _table(job, members, outcome, metrics, time.monotonic() - started)
         if record.sweep is None:
             record.note(table)
         print(f"\n{table}\n\n{record.where()}")
@@ -83,26 +85,30 @@ def _in_sweep(job: Job, folder: Path, sweep: Sweep, num: int, overrides: list[st
         except UserError as error:
             with (record := Record(job, None, folder, sweep, num)):
                 raise FitFailed(str(error)) from error
-        record = Record(job, members[0].problem, folder, sweep, num)
+        problem = _problem(members)
+        record = Record(job, problem, folder, sweep, num)
         outcome, metrics, failure = _fit(job, members, solved, record, started)
     except Exception as error:
         run = None if record is None else record.run_id
         journal.append(sweep.folder, [replace(row, failure=str(error), run=run)])
         raise
-    answer = coefficients(members[0].problem, outcome)
+    answer = None if problem is None else coefficients(problem, outcome)
     row = replace(row, metrics=metrics, run=record.run_id, failure=failure, answer=answer)
     if failure is None:
         value = returned(outcome, job.objective, sweep.study is not None)
-        row = replace(row, status="FINISHED", objective=objective(outcome, job.objective)[0], returned=value)
-        if sweep.compares_noise and (held_out := HeldOut.of(members[0].problem, outcome)):
+        first = next(iter(objective(outcome, job.objective)), None)
+        row = replace(row, status="FINISHED", objective=first, returned=value)
+        if sweep.compares_noise and problem is not None and (held_out := HeldOut.of(problem, outcome)):
             held_out.save(sweep.folder, num)
-            row = replace(row, test_rows=test_rows(members[0].problem))
+            row = replace(row, test_rows=test_rows(problem))
     journal.append(sweep.folder, [row])
     return _result(job, outcome, failure, record)
 
 
 def _prepare(job: Job) -> tuple[list[Member], Outcome | None]:
-    """Members to train, and their exact answers if these are what is asked for."""
+    """Members to train, and their exact answers if these are what is asked for. None for what is no fit."""
+    if job.measures:
+        return [], None
     members = job.members()
     if job.exact:
         if (streamed := streamed_outcome(members)) is not None:
@@ -117,9 +123,21 @@ def _prepare(job: Job) -> tuple[list[Member], Outcome | None]:
     return members, None
 
 
+def _problem(members: list[Member]) -> Problem | None:
+    return members[0].problem if members else None
+
+
 def _train(job: Job, members: list[Member], record: Record) -> Outcome:
     points = job.tracking.points(record.sweep is not None)
     return train(members, job.trainer, points, job.tracking.trajectory, record.live)
+
+
+def _table(job: Job, members: list[Member], outcome: Outcome, metrics: dict[str, float], seconds: float) -> str:
+    if job.measures:
+        return f"{job.experiment} in {seconds:.1f} s\n\n" + layout(
+            [["metric", "value"], *([k, f"{v:.6g}"] for k, v in metrics.items())]
+        )
+    return summary(_title(job, members, outcome, seconds), members[0].problem, outcome, metrics)
 
 
 def _title(job: Job, members: list[Member], outcome: Outcome, seconds: float) -> str:

@@ -27,13 +27,15 @@ class SweepBegins(Callback):
         folder, sweeper = SweepBegins.begun, config.hydra.sweeper
         folder.mkdir(parents=True, exist_ok=True)
         params = [f"{key}={value}" for key, value in (sweeper.get("params") or {}).items()]
-        asked = [*params, *config.hydra.overrides.task]
+        typed = list(config.hydra.overrides.task)
         if _goes_on(folder, sweeper):
             return
         for left in LEFT:  # by an earlier sweep into the same folder
             (folder / left).unlink(missing_ok=True)
         shutil.rmtree(folder / "held_out", ignore_errors=True)
-        (folder / "sweep.json").write_text(json.dumps({"id": uuid.uuid4().hex, "overrides": asked}))
+        (folder / "sweep.json").write_text(
+            json.dumps({"id": uuid.uuid4().hex, "overrides": params + typed, "typed": typed})
+        )
 
     @classmethod
     def folder(cls) -> Path | None:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 @dataclass
 class Ended:
-    """`problem` and `outcome` are None for a job whose data said no; `failure` says why a job failed. One that the
-    sweeper stopped has not failed."""
+    """`problem` and `outcome` are None for a job whose data said no, `problem` alone for one that is no fit; `failure`
+    says why a job failed. One that the sweeper stopped has not failed."""
 
     of: SweepJob
     problem: Problem | None
@@ -45,7 +45,7 @@ class Ended:
                     self.files[f"figures/{path.name}"] = path.read_bytes()
 
     def _wants(self, key: str) -> bool:
-        return self.failure is None and self.of.job.tracking.wants(key, in_sweep=True)
+        return self.failure is None and self.problem is not None and self.of.job.tracking.wants(key, in_sweep=True)
 
     @property
     def pruned(self) -> str | None:
@@ -59,7 +59,7 @@ class Ended:
         """The first, if there are several."""
         if self.status != "FINISHED" or self.outcome is None:
             return None
-        return artifacts.objective(self.outcome, self.of.job.objective)[0]
+        return next(iter(artifacts.objective(self.outcome, self.of.job.objective)), None)
 
     @property
     def status(self) -> str:

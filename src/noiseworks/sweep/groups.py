@@ -29,8 +29,8 @@ class SweepJob:
 
 @dataclass
 class Group:
-    """Jobs trained side by side. One whose data cannot be read, or are streamed, has no shape, and is a group of its
-    own."""
+    """Jobs trained side by side. One whose data cannot be read, or are streamed, and one that is no fit, has no shape,
+    and is a group of its own."""
 
     shape: Shape | None
     jobs: list[SweepJob] = field(default_factory=list)
@@ -62,7 +62,7 @@ def make_groups(jobs: Iterable[SweepJob], memory: float) -> list[Group]:
 
 def _shape(job: Job) -> Shape | None:
     try:
-        return None if job.data.streams else job.data.shape()
+        return None if job.measures or job.data.streams else job.data.shape()
     except UserError:
         return None  # said by the job itself, when its turn comes
 
@@ -88,6 +88,8 @@ def group_key(job: Job, shape: Shape) -> Hashable:
 
 
 def _problem_keys(job: Job) -> set[str]:
+    if job.measures:
+        return set()
     return {job.problem_key(replicate) for replicate in range(job.replicates if job.varies else 1)}
 
 

@@ -22,8 +22,10 @@ def describe(groups: Sequence[Group], memory_gib: float) -> str:
     for i, group in enumerate(groups[:MOST_LINES]):
         choices, shape = group.jobs[0].job.choices, group.shape
         size = f"{shape.examples} x {shape.features}" if shape else "streamed" if _streams(group) else "unreadable"
-        settings = [choices["noise"], choices["model"], choices["optimizer"]]
-        cells = [str(i), str(len(group.jobs)), str(group.members), f"{choices['data']} {size}", *settings]
+        settings = [f"{choices['data']} {size}", choices["noise"], choices["model"], choices["optimizer"]]
+        if group.jobs[0].job.measures:
+            settings = ["no fit", "", "", ""]
+        cells = [str(i), str(len(group.jobs)), str(group.members), *settings]
         rows.append([*cells, f"{group.bytes / GIB:.2f} GiB"])
     more = f"\n  ... and {len(groups) - MOST_LINES} more" if len(groups) > MOST_LINES else ""
     peak = max(group.bytes for group in groups) / GIB

@@ -48,7 +48,7 @@ def report_jobs(folder: Path, facts: StudyFacts | None, rows: Sequence[Row]) -> 
     return Report(
         text if noises is None else f"{text}\n\n{noise_table(noises, rows)}",
         complaint,
-        has_result=bool(candidates),
+        has_result=bool(candidates) or any(row.status == "FINISHED" and row.objective is None for row in rows),
         best=candidates[0] if candidates else None,
         metrics={} if noises is None else noises.metrics,
         files=[folder / "sweep.parquet", *figures, *([] if noises is None else noises.save(folder))],

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from hydra_plugins.noiseworks.batch import Report
 from noiseworks.errors import UserError
+from noiseworks.measure import measured
 from noiseworks.optimizer.exact import ridge_of
 from noiseworks.optimizer.solutions import Solutions
 from noiseworks.problem import Problem
@@ -27,6 +28,9 @@ def run_group(group: Group, bar: Bar, report: Report | None = None) -> Iterator[
     ready: list[tuple[SweepJob, list[Member]]] = []
     problems: dict[str, Problem] = {}
     for of in group.jobs:
+        if of.job.measures:
+            yield _measured(of, started, bar)
+            continue
         try:
             members = of.job.members(problems)
             if not of.job.exact:
@@ -38,6 +42,16 @@ def run_group(group: Group, bar: Bar, report: Report | None = None) -> Iterator[
     if ready:
         prune = None if report is None else Pruning([of for of, members in ready for _ in members], report)
         yield from _together(ready, started, bar, prune)
+
+
+def _measured(of: SweepJob, started: float, bar: Bar) -> Ended:
+    try:
+        outcome = measured(of.job)
+    except Exception as error:
+        bar.update(of.job.replicates)
+        return Ended(of, None, None, _reason(error), 0.0)
+    bar.update(of.job.replicates)
+    return Ended(of, None, outcome, why_failed(outcome, of.job.objective), time.monotonic() - started)
 
 
 def _reason(error: Exception) -> str:

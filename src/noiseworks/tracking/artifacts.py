@@ -23,11 +23,13 @@ ENCODE = json.JSONEncoder(allow_nan=False).encode
 
 
 def files(job: Job, problem: Problem | None, outcome: Outcome | None, metrics: dict[str, float]) -> dict[str, bytes]:
-    """Name -> content; of a job that had no rows, or no outcome, what there is."""
+    """Name -> content; of a job that had no outcome, or is no fit, what there is."""
     content = {"config.yaml": to_yaml(job.config).encode()}
-    if problem is None or outcome is None:
+    if outcome is None:
         return content
     content["metrics.json"] = to_json(metrics)
+    if problem is None:
+        return content | ({"replicates.parquet": to_parquet(copies(outcome))} if job.replicates > 1 else {})
     if answer := coefficients(problem, outcome):
         content["coefficients.json"] = to_json(answer)
     if job.replicates > 1:
@@ -117,6 +119,13 @@ def to_parquet(table: pa.Table) -> bytes:
     buffer = io.BytesIO()
     pq.write_table(table, buffer)
     return buffer.getvalue()
+
+
+def copies(outcome: Outcome) -> pa.Table:
+    """One row a copy: what was measured in each."""
+    K = len(outcome.theta)
+    columns = {name: values.numpy() for name, values in outcome.metrics.items() if len(values) == K}
+    return pa.table({"replicate": list(range(K)), **columns})
 
 
 def replicates(problem: Problem, outcome: Outcome) -> pa.Table:

@@ -16,6 +16,7 @@ import torch
 
 import noiseworks
 from noiseworks.data.examples import Examples
+from noiseworks.experiment import digest
 from noiseworks.job import Job
 from noiseworks.tracking.artifacts import mean_over_members
 from noiseworks.trainer.outcome import Outcome
@@ -28,18 +29,30 @@ GROUPS = ("data", "noise", "model", "optimizer", "schedule", "trainer")
 
 
 def run_name(job: Job) -> str:
+    if job.measures:
+        return job.experiment
     return f"{job.choices['data']}-{job.choices['noise']}-{job.choices['optimizer']}"
 
 
 def params(job: Job) -> dict[str, str]:
-    return {key: str(value)[:LONGEST_PARAM] for key, value in _flat(job.config)}
+    """The whole configuration; of a group that is mounted twice the option, too (noise_data.noise: laplace)."""
+    mounted = {mlflow_name(key): option for key, option in job.choices.items() if "@" in key}
+    return mounted | {key: str(value)[:LONGEST_PARAM] for key, value in _flat(job.config)}
 
 
 def tags(job: Job) -> dict[str, str]:
     """The facts to filter by, and where the run comes from."""
     tags = {key: job.choices[key] for key in GROUPS}
+    if job.measures:
+        tags = {"task": "measure"}
     tags |= {"seed": str(job.config["seed"]), "device": device_name(job.trainer.accelerator)}
     return tags | origin()
+
+
+def experiment_digest(job: Job) -> dict[str, str]:
+    """By which a study sees that the experiment has changed since."""
+    found = digest(job.experiment)
+    return {} if found is None else {"experiment.digest": found}
 
 
 @lru_cache

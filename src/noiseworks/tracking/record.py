@@ -63,20 +63,20 @@ class Record:
     def finish(self, outcome: Outcome, failure: str | None) -> dict[str, float]:
         """Write everything; the run is FAILED if there is a reason."""
         job, problem, folder = self.job, self.problem, self.folder
-        assert problem is not None
         metrics = artifacts.final_metrics(outcome)
         metrics["run/seconds"] = time.monotonic() - self.started
         failed = failure is not None
         files = artifacts.files(job, problem, outcome, metrics)
         self._write(files)
-        wants = {key: not failed and job.tracking.wants(key, self.sweep is not None) for key in ("figures", "model")}
-        figures = draw_all(folder / "figures", problem, outcome) if wants["figures"] else []
+        fitted = not failed and problem is not None
+        wants = {key: fitted and job.tracking.wants(key, self.sweep is not None) for key in ("figures", "model")}
+        figures = draw_all(folder / "figures", problem, outcome) if wants["figures"] and problem else []
         if self.run is not None:
             for point in contents.final_points(metrics, self.shown, self.last_step):
                 self.run.log(*point)
             self.run.log_files([folder / name for name in files])
             self.run.log_files(figures, "figures")
-            if wants["model"]:
+            if wants["model"] and problem:
                 self._log_model(problem, outcome)
             if tags := contents.end_tags(outcome, failure):
                 self.run.tag(tags)

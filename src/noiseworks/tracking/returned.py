@@ -18,7 +18,7 @@ def why_failed(outcome: Outcome, wanted: Objective) -> str | None:
 def returned(outcome: Outcome, wanted: Objective, in_study: bool) -> Any:
     """A number, or a list for several objectives; a study is told how sure the number is and what was asked besides."""
     values = objective(outcome, wanted)
-    value = values[0] if len(values) == 1 else values
+    value = values[0] if len(values) == 1 else values or None
     if not in_study:
         return value
     above = {name: mean_of_all(outcome, name) - most for name, most in wanted.constraints.items()}

@@ -58,6 +58,11 @@ class Sweep:
         """The overrides as they were typed: seed=range(0,20)."""
         return list(self._begun.get("overrides", []))
 
+    @property
+    def typed(self) -> list[str]:
+        """Of these what does not stand in the experiment's own file."""
+        return [override for override in self._begun.get("typed", []) if not override.startswith("experiment=")]
+
     @cached_property
     def _begun(self) -> dict[str, Any]:
         path = self.folder / ASKED
@@ -107,7 +112,7 @@ class Sweep:
             for parent in parents:
                 if (parent.uri, parent.experiment) == (uri, experiment):
                     return parent
-            parent = Parent(uri, experiment, self._find(uri, experiment) or self._start(uri, experiment))
+            parent = Parent(uri, experiment, self._find(uri, experiment) or self._start(uri, experiment, job))
             self._keep([*parents, parent])
         return parent
 
@@ -135,11 +140,12 @@ class Sweep:
             found.reopen()
         return None if found is None else found.id
 
-    def _start(self, uri: str, experiment: str) -> str:
+    def _start(self, uri: str, experiment: str, job: Job) -> str:
         from noiseworks.tracking.run import MlflowRun
 
         asked = dict(override.lstrip("+").split("=", 1) for override in self.asked if "=" in override)
         params = {contents.mlflow_name(key): value[: contents.LONGEST_PARAM] for key, value in asked.items()}
-        tags = contents.origin() | {"sweep": self.name, "sweep_id": self._id}
+        tags = contents.origin() | {"sweep": self.name, "sweep_id": self._id, "overrides": " ".join(self.typed)}
         tags |= {"study": self.study.name} if self.study else {}
+        tags |= contents.experiment_digest(job)
         return MlflowRun.start(uri, experiment, self._title, params, tags).id

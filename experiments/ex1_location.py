@@ -1,0 +1,206 @@
+"""Exercise 1: the constant that is closest to n numbers.
+
+1.1 The mean minimises the sum of squares. 1.2 It is the maximum-likelihood estimate under Gauss's law, and only there
+as precise as can be. 1.3 The median minimises the sum of absolute values; how precise it is against the mean.
+
+Source:  D2L 3.1, exercise 1.
+Command: make exercises EX=1
+Cost:    15 s on 2 cores.
+Expect:  contraction 1 - lr to 1e-10; n var(mean) / sigma^2 = 1 within 3 %; var(median) / var(mean) within 5 % of its
+         value for that n.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import integrate, stats
+
+from noiseworks import study
+from noiseworks.study import Claim, Figure, Run, Runs, claim, control
+
+EXPERIMENTS = {
+    "ex1_descent": ["replicates=5"],
+    "ex1_median": ["replicates=40"],
+    "ex1_estimators": ["replicates=20000"],
+}
+LAWS = ["normal", "laplace", "student_t", "contaminated"]
+SIZES = [5, 21, 101, 401]
+TITLES = {
+    "normal": "Gauss's law",
+    "laplace": "Laplace's law",
+    "student_t": "Student's law (5 degrees)",
+    "contaminated": "a contaminated Gauss's law",
+}
+Array = NDArray[np.float64]
+
+
+class Contaminated(stats.rv_continuous):
+    """One in ten has three times the spread; variance 0.9 + 0.1 * 9 = 1.8."""
+
+    def _pdf(self, x: Array) -> Array:
+        return 0.9 * stats.norm.pdf(x) + 0.1 * stats.norm.pdf(x / 3) / 3
+
+    def _cdf(self, x: Array) -> Array:
+        return 0.9 * stats.norm.cdf(x) + 0.1 * stats.norm.cdf(x / 3)
+
+
+DENSITIES = {"normal": stats.norm, "laplace": stats.laplace, "student_t": stats.t(5), "contaminated": Contaminated()}
+VARIANCES = {"normal": 1.0, "laplace": 2.0, "student_t": 5 / 3, "contaminated": 1.8}
+
+
+def measure(cfg):
+    return {"estimators": estimators}[cfg.measure](cfg)
+
+
+def estimators(cfg) -> dict[str, Array]:
+    """mean, median and squared spread of each sample: the paired estimators see the same numbers."""
+    rng = np.random.default_rng([cfg.seed, LAWS.index(cfg.law), cfg.num_observations])
+    x = draw(cfg.law, (cfg.replicates, cfg.num_observations), rng)
+    return {"mean": x.mean(axis=1), "median": np.median(x, axis=1), "variance_mle": x.var(axis=1)}
+
+
+def draw(law: str, shape: tuple[int, int], rng: np.random.Generator) -> Array:
+    if law == "contaminated":
+        return rng.normal(size=shape) * np.where(rng.random(shape) < 0.1, 3.0, 1.0)
+    if law == "student_t":
+        return rng.standard_t(5, size=shape)
+    return rng.laplace(size=shape) if law == "laplace" else rng.normal(size=shape)
+
+
+def median_variance(law: str, n: int) -> float:
+    """n var(median) / variance of one, odd n = 2 m + 1: the density of the middle order statistic is
+    n! / (m!)^2 F^m (1 - F)^m f, integrated numerically."""
+    m, known = (n - 1) // 2, DENSITIES[law]
+    log_factor = math.lgamma(n + 1) - 2 * math.lgamma(m + 1)
+    x = np.linspace(0, 15 / n**0.25, 20_001)
+    log_density = log_factor + m * (np.log(known.cdf(x)) + np.log(known.cdf(-x))) + np.log(known.pdf(x))
+    return float(2 * integrate.simpson(x**2 * np.exp(log_density), x=x) * n / VARIANCES[law])
+
+
+def limit(law: str) -> float:
+    """1 / (4 f(0)^2 sigma^2): what n var(median) / sigma^2 tends to."""
+    return float(1 / (4 * DENSITIES[law].pdf(0.0) ** 2 * VARIANCES[law]))
+
+
+def claims(runs: Runs) -> Iterator[Claim]:
+    yield from descent(runs)
+    yield from likelihood(runs)
+    yield from medians(runs)
+
+
+def errors(runs: Runs, lr: float) -> Array:
+    """b - mean (steps, starts). The numbers are the same at every lr, and lr = 1 is there after one step."""
+    sweep = runs["ex1_descent"]
+    means = sweep.one({"optimizer.lr": 1.0}).copies["coefficient/intercept"]
+    return sweep.one({"optimizer.lr": lr}).trajectory["intercept"].reshape(-1, len(means)) - means
+
+
+def contraction(runs: Runs, lr: float) -> study.Interval:
+    """The largest |e(t+1) - (1 - lr) e(t)| / |e(0)|."""
+    e = errors(runs, lr)
+    return study.exactly(np.abs((e[1:] - (1 - lr) * e[:-1]) / e[0]).max())
+
+
+def descent(runs: Runs) -> Iterator[Claim]:
+    sweep = runs["ex1_descent"]
+    for lr in (0.5, 1.0):
+        run = sweep.one({"optimizer.lr": lr})
+        yield claim("1.1", f"gradient descent at lr = {lr} ends at the mean, from 20 starts", 0.0, largest(run), 1e-9)
+    yield control("1.1", "the same at lr = 2.1", 0.0, largest(sweep.one({"optimizer.lr": 2.1})), 1e-9)
+    for lr in (0.1, 0.5, 1.9):
+        yield claim("1.1", f"a step at lr = {lr} leaves 1 - lr of the error", 0.0, contraction(runs, lr), 1e-10)
+    squares, absolutes = (runs["ex1_median"].where(noise=noise) for noise in ("gaussian", "laplace"))
+    yield claim("1.1", "the exact least-squares answer has a zero gradient", 0.0, gradient(squares), 1e-12)
+    gap = min(np.abs(constants(a) - constants(b)).max() for a, b in zip(absolutes, squares))
+    yield control("1.1", "the best constant for absolute values is the mean", 0.0, study.exactly(gap), 1e-9)
+
+
+def largest(run: Run) -> study.Interval:
+    return study.exactly(run.copies["param/error"].max())
+
+
+def gradient(runs: Iterable[Run]) -> study.Interval:
+    return study.exactly(max(run.copies["exact/gradient"].max() for run in runs))
+
+
+def constants(run: Run) -> Array:
+    return run.copies["coefficient/intercept"]
+
+
+def likelihood(runs: Runs) -> Iterator[Claim]:
+    sweep = runs["ex1_estimators"]
+    for law in LAWS:
+        run = sweep.one(law=law, num_observations=21)
+        scaled = study.variance(run.copies["mean"], VARIANCES[law] / 21)
+        yield claim("1.2", f"n var(mean) / sigma^2 = 1 under {TITLES[law]}, n = 21", 1.0, scaled, 0.04)
+    normal, laplace = (sweep.one(law=law, num_observations=101) for law in ("normal", "laplace"))
+    bound = "the mean meets Cramer and Rao's bound: n var(mean) times the information of one is 1"
+    yield claim("1.2", f"{bound}, under Gauss's law", 1.0, study.variance(normal.copies["mean"], 1 / 101), 0.04)
+    yield control("1.2", f"{bound}, under Laplace's law", 1.0, study.variance(laplace.copies["mean"], 1 / 101), 0.04)
+    small = sweep.one(law="normal", num_observations=5)
+    spread = study.mean(small.copies["variance_mle"])
+    yield claim("1.2", "E[RSS / n] = sigma^2 (n - 1) / n, n = 5", 0.8, spread, 0.02)
+    yield control("1.2", "E[RSS / n] = sigma^2, n = 5", 1.0, spread, 0.02)
+
+
+def medians(runs: Runs) -> Iterator[Claim]:
+    fits = runs["ex1_median"]
+    odd, even = (fits.one({"data.num_examples": n}, noise="laplace") for n in (21, 20))
+    yield claim("1.3", "the median is the only answer for odd n", 1.0, study.exactly(odd["exact/unique"]), 1e-9)
+    yield claim("1.3", "for even n a whole interval is", 0.0, study.exactly(even["exact/unique"]), 1e-9)
+    yield claim("1.3", "no step to either side helps (duality gap)", 0.0, gradient([odd, even]), 1e-12)
+    apart = fits.one({"data.num_examples": 21}, noise="gaussian")
+    yield control("1.3", "the mean minimises the sum of absolute values", 0.0, excess(odd, apart), 1e-9)
+    for law in LAWS:
+        for n in (5, 101):
+            exact = median_variance(law, n)
+            sentence = f"var(median) / var(mean), {TITLES[law]}, n = {n}"
+            yield claim("1.3", sentence, exact, ratio(runs, law, n), 0.05 * exact)
+    for law in ("normal", "laplace"):
+        sentence = f"var(median) / var(mean) is at its limit for large n already, {TITLES[law]}, n = 5"
+        yield control("1.3", sentence, limit(law), ratio(runs, law, 5), 0.05 * limit(law))
+
+
+def excess(best: Run, other: Run) -> study.Interval:
+    """How much larger the mean absolute residual is, on average over the same samples."""
+    return study.exactly(float(np.mean(other.copies["train/mae"] - best.copies["train/mae"])))
+
+
+def ratio(runs: Runs, law: str, n: int) -> study.Interval:
+    run = runs["ex1_estimators"].one(law=law, num_observations=n)
+    return study.variance_ratio(run.copies["median"], run.copies["mean"])
+
+
+def figures(runs: Runs) -> Iterator[Figure]:
+    drawing, axes = study.panels()
+    for lr, color in zip((0.1, 0.5, 1.9), study.COLORS):
+        error = np.maximum(np.abs(errors(runs, lr)[:, 0]), 1e-17)
+        axes.semilogy(np.arange(len(error)) + 1, error, color=color, label=f"lr = {lr:g}")
+    axes.set(xlabel="step", ylabel="distance to the mean")
+    axes.legend()
+    yield Figure(
+        "1.1",
+        alt="The distance to the mean falls on straight lines on a logarithmic scale.",
+        caption="Gradient descent from one of the starts: each step leaves |1 - lr| of the error, until rounding.",
+        drawing=drawing,
+    )
+    drawing, axes = study.panels()
+    for number, law in enumerate(LAWS):
+        study.estimates(axes, SIZES, [ratio(runs, law, n) for n in SIZES], TITLES[law], number)
+        odd, color = [5, 7, 9, 11, 15, 21, 31, 51, 101, 201, 401], study.COLORS[number]
+        study.theory(axes, odd, [median_variance(law, n) for n in odd], label="_", color=color)
+        axes.plot([600], [limit(law)], marker="_", color=color)
+    axes.axhline(1, color=study.INK, linewidth=0.8)
+    axes.set(xscale="log", xlabel="observations n", ylabel="var(median) / var(mean)")
+    axes.legend()
+    yield Figure(
+        "1.3",
+        alt="Above one for Gauss's law, below one for Laplace's; the estimates lie on the dashed curves of theory.",
+        caption="How many observations the median needs for each one of the mean's. Points: simulation with 99 % "
+        "intervals; dashed: theory for that n; dashes at the right: the limit for large n.",
+        drawing=drawing,
+    )

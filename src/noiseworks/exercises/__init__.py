@@ -1,0 +1,1 @@
+"""`make exercises`: every experiment run, every claim judged, the report written."""

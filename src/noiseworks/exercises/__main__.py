@@ -1,0 +1,75 @@
+"""python -m noiseworks.exercises [--only 5 T4] [--smoke] [--from-runs] [--seed 7] [--out report]"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from noiseworks.errors import UserError
+from noiseworks.exercises.command import Experiment, run_all
+from noiseworks.exercises.judge import complaint, save, verdict_table
+from noiseworks.study.claim import Claim
+from noiseworks.study.exercise import Exercise, exercises
+from noiseworks.study.runs import Runs
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Run the chapter's exercises, judge their claims, write the report.")
+    parser.add_argument("--only", nargs="*", default=[], metavar="EX", help="numbers, such as 5 T4; all if left out")
+    parser.add_argument("--smoke", action="store_true", help="small runs; inconclusive verdicts are let pass")
+    parser.add_argument("--from-runs", action="store_true", help="run nothing: judge the runs that exist")
+    parser.add_argument("--seed", type=int, help="another seed than the experiments' own")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--out", type=Path, default=Path("report"))
+    args = parser.parse_args()
+    try:
+        said = run(args)
+    except UserError as error:
+        print(f"noiseworks: {error}", file=sys.stderr)
+        sys.exit(2)
+    if said is not None:
+        print(f"noiseworks: {said}", file=sys.stderr)
+        sys.exit(1)
+
+
+def run(args: argparse.Namespace) -> str | None:
+    """A sentence if a verdict is wrong."""
+    started, chosen = time.monotonic(), exercises(args.only)
+    runs = Runs({k: v for exercise in chosen for k, v in exercise.overrides(args.smoke, args.seed).items()})
+    if not args.from_runs:
+        run_experiments(chosen, args)
+    claims: list[Claim] = []
+    for exercise in chosen:
+        found = exercise.claims(runs)
+        print(f"\n{exercise.name}\n\n{verdict_table(found)}", flush=True)
+        claims += found
+    save(claims, args.out / "verdicts.json")
+    decided = sum(claim.as_hoped for claim in claims)
+    print(f"\n{decided} of {len(claims)} verdicts as they should be, in {time.monotonic() - started:.0f} s")
+    return complaint(claims, args.smoke)
+
+
+def run_experiments(chosen: list[Exercise], args: argparse.Namespace) -> None:
+    todo = [
+        Experiment(name, overrides, exercise.alone)
+        for exercise in chosen
+        for name, overrides in exercise.overrides(args.smoke, args.seed).items()
+    ]
+    started = time.monotonic()
+    for count, done in enumerate(run_all(todo, args.out / "logs", args.workers), start=1):
+        elapsed = time.monotonic() - started
+        left = elapsed / count * (len(todo) - count)
+        print(
+            f"[{count}/{len(todo)}] {done.experiment.name}: {done.seconds:.1f} s; {elapsed:.0f} s gone, "
+            f"about {left:.0f} s left",
+            flush=True,
+        )
+        if done.status:
+            last = "\n".join(done.log.read_text().splitlines()[-5:])
+            raise UserError(f"experiment={done.experiment.name} failed; the end of {done.log}:\n{last}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""The file of an experiment: experiments/<exercise>_*.py belongs to conf/experiment/<exercise>_*.yaml."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import inspect
+import sys
+from functools import lru_cache
+from pathlib import Path
+from types import FunctionType, ModuleType
+
+import yaml
+
+from noiseworks.cli import conf_folder
+from noiseworks.errors import UserError
+
+CONCLUDING = {"runs", "run", "sweep", "axes"}  # parameters of functions that read runs
+
+
+def experiments_folder() -> Path:
+    """experiments/ of the installed package, or that at the top of a checkout."""
+    return conf_folder().parent / "experiments"
+
+
+def exercise_files() -> list[Path]:
+    """One for each exercise, in the order of the chapter: the exercises, then the text."""
+    return sorted(experiments_folder().glob("[a-z]*_*.py"), key=lambda path: (path.name[0], _number(path)))
+
+
+def _number(path: Path) -> int:
+    return int("".join(filter(str.isdigit, path.stem.partition("_")[0])) or 0)
+
+
+def load(path: Path) -> ModuleType:
+    name = f"noiseworks_experiments.{path.stem}"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules[name] = module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    return sys.modules[name]
+
+
+def file_of(experiment: str) -> Path:
+    """ex4_gram belongs to the exercise whose file begins with ex4_."""
+    prefix = experiment.partition("_")[0]
+    for folder in (Path.cwd() / "experiments", experiments_folder()):
+        if found := sorted(folder.glob(f"{prefix}_*.py")):
+            return found[0]
+    raise UserError(
+        f"task=measure: there is no file experiments/{prefix}_*.py, which would define measure(cfg) for "
+        f"experiment={experiment}."
+    )
+
+
+def _measuring(module: ModuleType) -> list[FunctionType]:
+    own = [f for _, f in inspect.getmembers(module, inspect.isfunction) if f.__module__ == module.__name__]
+    return [f for f in own if not CONCLUDING & set(inspect.signature(f).parameters)]
+
+
+@lru_cache
+def digest(experiment: str) -> str | None:
+    """Of what its runs depend on: the configuration, without comments, and where the task is to measure the functions of
+    the exercise's file, but for those that conclude something from runs. None for an experiment that is not in conf/.
+    """
+    path = conf_folder() / "experiment" / f"{experiment}.yaml"
+    if not path.exists():
+        return None
+    content = yaml.safe_load(path.read_text()) or {}
+    text = repr(content)
+    if content.get("task") == "measure":
+        text += "".join(inspect.getsource(function) for function in _measuring(load(file_of(experiment))))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

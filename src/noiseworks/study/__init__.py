@@ -1,0 +1,40 @@
+"""What the studies in experiments/ share: runs read back, intervals, claims and their verdicts, figures."""
+
+from noiseworks.study.claim import Claim, claim, control
+from noiseworks.study.figure import COLORS, INK, Figure, estimates, panels, theory
+from noiseworks.study.intervals import (
+    Interval,
+    exactly,
+    mean,
+    proportion,
+    quantile,
+    ratio_of_means,
+    slope,
+    variance,
+    variance_ratio,
+)
+from noiseworks.study.runs import Run, Runs, Sweep
+
+__all__ = [
+    "COLORS",
+    "INK",
+    "Claim",
+    "Figure",
+    "Interval",
+    "Run",
+    "Runs",
+    "Sweep",
+    "claim",
+    "control",
+    "estimates",
+    "exactly",
+    "mean",
+    "panels",
+    "proportion",
+    "quantile",
+    "ratio_of_means",
+    "slope",
+    "theory",
+    "variance",
+    "variance_ratio",
+]

@@ -1,0 +1,71 @@
+"""One file of experiments/: what to run, and what to conclude from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+
+from noiseworks.errors import UserError
+from noiseworks.experiment import exercise_files, load
+from noiseworks.study.claim import Claim
+from noiseworks.study.figure import Figure
+from noiseworks.study.runs import Runs
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """The module says EXPERIMENTS (the name of each -> the overrides that make it small, for SMOKE=1), claims(runs) and
+    figures(runs); ALONE = True if what it measures is time. The page's text stands beside it in Markdown."""
+
+    path: Path
+
+    @property
+    def number(self) -> str:
+        """5 of ex5_laplace, T4 of t4_batches."""
+        return self.path.stem.partition("_")[0].removeprefix("ex").upper()
+
+    @property
+    def name(self) -> str:
+        return self.path.stem
+
+    @cached_property
+    def module(self) -> ModuleType:
+        return load(self.path)
+
+    @property
+    def experiments(self) -> Mapping[str, Sequence[str]]:
+        return dict(self.module.EXPERIMENTS)
+
+    @property
+    def alone(self) -> bool:
+        return bool(getattr(self.module, "ALONE", False))
+
+    @property
+    def text(self) -> str:
+        return self.path.with_suffix(".md").read_text()
+
+    def overrides(self, smoke: bool, seed: int | None) -> dict[str, list[str]]:
+        """Of each experiment: what is typed beside its name."""
+        fresh = [] if seed is None else [f"seed={seed}"]
+        return {name: [*(small if smoke else ()), *fresh] for name, small in self.experiments.items()}
+
+    def claims(self, runs: Runs) -> list[Claim]:
+        found: Iterable[Claim] = self.module.claims(runs)
+        return list(found)
+
+    def figures(self, runs: Runs) -> list[Figure]:
+        found: Iterable[Figure] = self.module.figures(runs)
+        return list(found)
+
+
+def exercises(only: Sequence[str] = ()) -> list[Exercise]:
+    """All, or those of these numbers."""
+    known = [Exercise(path) for path in exercise_files()]
+    wanted = [number.upper().removeprefix("EX") for number in only]
+    if unknown := [number for number in wanted if number not in {exercise.number for exercise in known}]:
+        numbers = ", ".join(exercise.number for exercise in known)
+        raise UserError(f"EX={unknown[0]} is no exercise; there are {numbers}.")
+    return [exercise for exercise in known if not wanted or exercise.number in wanted]
