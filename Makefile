@@ -5,10 +5,10 @@ READY := $(VENV)/.ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint test soak train sweep ui bench-epoch bench-sweep bench-search bench-exact clean
+.PHONY: help setup lint test soak train sweep exercises report setup-backends ui bench-epoch bench-sweep bench-search bench-exact clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY)  ## a virtual environment in .venv with the tested versions
 $(READY): pyproject.toml constraints.txt
@@ -32,6 +32,15 @@ train: $(READY)  ## the first fit: house prices, tracked in mlflow.db
 
 sweep: $(READY)  ## a search with Optuna: learning rate, batch size and noise model for house prices
 	$(BIN)/noiseworks -m hydra/sweeper=optuna experiment=houses_search hydra.sweeper.n_trials=128 $(ARGS)
+
+exercises: $(READY)  ## the chapter answered by experiment: report/index.html; EX=5 one exercise, SMOKE=1 small
+	$(BIN)/python -m noiseworks.exercises $(if $(EX),--only $(EX)) $(if $(SMOKE),--smoke) $(ARGS)
+
+report: $(READY)  ## the report, from runs that exist
+	$(BIN)/python -m noiseworks.exercises --from-runs $(if $(EX),--only $(EX)) $(if $(SMOKE),--smoke) $(ARGS)
+
+setup-backends: $(READY)  ## JAX, TensorFlow and MXNet for exercise T7, in .venv-backends (2.5 GB)
+	$(BIN)/python scripts/setup_backends.py $(ARGS)
 
 ui: $(READY)  ## the MLflow UI on http://127.0.0.1:5000
 	$(BIN)/mlflow ui --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db} --host 127.0.0.1 --port 5000

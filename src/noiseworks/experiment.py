@@ -55,6 +55,15 @@ def file_of(experiment: str) -> Path:
     )
 
 
+def arguments(experiment: str) -> list[str]:
+    """What has to be typed beside its name: ARGUMENTS of the exercise's file, such as the sweeper of a search."""
+    try:
+        module = load(file_of(experiment))
+    except UserError:  # it belongs to no exercise
+        return []
+    return list(getattr(module, "ARGUMENTS", {}).get(experiment, []))
+
+
 def _measuring(module: ModuleType) -> list[FunctionType]:
     own = [f for _, f in inspect.getmembers(module, inspect.isfunction) if f.__module__ == module.__name__]
     return [f for f in own if not CONCLUDING & set(inspect.signature(f).parameters)]
@@ -62,9 +71,9 @@ def _measuring(module: ModuleType) -> list[FunctionType]:
 
 @lru_cache
 def digest(experiment: str) -> str | None:
-    """Of what its runs depend on: the configuration, without comments, and where the task is to measure the functions of
-    the exercise's file, but for those that conclude something from runs. None for an experiment that is not in conf/.
-    """
+    """Of what its runs depend on: the configuration, without comments, and where the task is to measure the functions
+    of the exercise's file, but for those that conclude something from runs. None for an experiment that is not in
+    conf/."""
     path = conf_folder() / "experiment" / f"{experiment}.yaml"
     if not path.exists():
         return None

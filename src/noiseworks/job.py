@@ -16,7 +16,7 @@ from noiseworks.model import Model
 from noiseworks.noise import Noise
 from noiseworks.objective import Objective, make_objective
 from noiseworks.optimizer import Exact, Schedule
-from noiseworks.optimizer.members import learning_rate
+from noiseworks.optimizer.members import learning_rate, takes_all_rows
 from noiseworks.pieces import Pieces
 from noiseworks.problem import Problem, make_problem
 from noiseworks.streamed import check_streamable, stream_problem
@@ -90,6 +90,11 @@ class Job:
         """One whose rows stay on disk, where they are more than may be held."""
         data = self.data
         if isinstance(data, Table) and data.streams:
+            if data.input_noise > 0:
+                raise UserError(
+                    f"data.input_noise={data.input_noise:g} is added to rows in memory, but {data.source} is streamed; "
+                    "data.memory_mb=null reads all of it."
+                )
             check_streamable(noise, self.model, self.optimizer, self.replicates, data.source)
             quiet = not self.trainer.progress_bar
             return stream_problem(data, noise, self.model, self.val_fraction(), replicate, quiet)
@@ -98,7 +103,8 @@ class Job:
     @property
     def varies(self) -> bool:
         """Whether replicates have rows of their own."""
-        return self.data.random or self.val_fraction() > 0 or self.data.test_fraction > 0
+        noisy = self.data.input_noise > 0 and not self.data.fresh_noise
+        return self.data.random or noisy or self.val_fraction() > 0 or self.data.test_fraction > 0
 
     def problem_key(self, replicate: int) -> str:
         """Equal for equal problems."""
@@ -123,6 +129,8 @@ def make_job(cfg: DictConfig | dict[str, Any], choices: Mapping[str, str], piece
     job = Job(config=config, choices=choices, objective=objective, **made)
     if not (job.exact or job.measures):
         _check_optimizer(job)
+    if job.data.fresh_noise and not job.measures:
+        _check_steps(job)
     return job
 
 
@@ -132,6 +140,20 @@ def _missing(node: dict[str, Any], prefix: str = "") -> Iterator[str]:
             yield from _missing(value, f"{prefix}{key}.")
         elif value == "???":
             yield f"{prefix}{key}"
+
+
+def _check_steps(job: Job) -> None:
+    """Noise that is fresh in every step needs steps, and an optimizer that does not compare two of them."""
+    if job.exact:
+        raise UserError(
+            "data.input_noise_fresh=true adds noise in every step, and optimizer=exact takes none; what training tends "
+            "to is a ridge (optimizer.ridge)."
+        )
+    if takes_all_rows(job.optimizer):
+        raise UserError(
+            f"data.input_noise_fresh=true changes the loss from step to step, and optimizer="
+            f"{job.choices.get('optimizer')} needs the same in all; take another one."
+        )
 
 
 def _check_optimizer(job: Job) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from noiseworks.data.base import Data
 from noiseworks.data.examples import Examples
+from noiseworks.data.input_noise import noisy_once
 from noiseworks.data.scaling import Scaling, fit_scaling
 from noiseworks.data.split import split_rows
 from noiseworks.data.support import check_target
@@ -81,6 +82,7 @@ def make_problem(data: Data, noise: Noise, model: Model, val_fraction: float, re
     if "intercept" in examples.features:
         raise UserError(f"The column 'intercept' of {examples.source} has the name of the constant; rename it.")
     rows = split_rows(data, len(examples), val_fraction, replicate)
+    examples = noisy_once(examples, rows["train"], data, replicate)
     scaling = Scaling.none(len(examples.features))
     if data.standardize:
         scaling = fit_scaling(examples.take(rows["train"]), noise, model.intercept)
@@ -103,5 +105,7 @@ class Stream:
     def draw(self, n: int) -> tuple[Tensor, Tensor, Tensor | None]:
         """n examples in units of the fit: D (n, q), y (n,), offset (n,) or None."""
         X, y = self.synthetic.draw(n, self.generator, self.generator)
+        if self.synthetic.input_noise:
+            X = X + self.synthetic.input_noise * torch.randn(X.shape, generator=self.generator, dtype=X.dtype)
         fresh = self.problem.part(replace(self.problem.examples, X=X, y=y))
         return fresh.D, *self.problem.in_fit_units(fresh)

@@ -16,8 +16,6 @@ from noiseworks.errors import FitFailed, UserError
 from noiseworks.job import Job, make_job
 from noiseworks.layout import layout
 from noiseworks.measure import measured
-from noiseworks.optimizer.exact import ridge_of
-from noiseworks.optimizer.solutions import Solutions
 from noiseworks.problem import Problem
 from noiseworks.streamed import streamed_outcome
 from noiseworks.tracking import journal
@@ -29,7 +27,7 @@ from noiseworks.tracking.returned import returned, why_failed
 from noiseworks.tracking.sweep import Sweep
 from noiseworks.tracking.table import summary
 from noiseworks.trainer.ensemble import Member
-from noiseworks.trainer.fit import check_trainable, solve_exactly, train
+from noiseworks.trainer.fit import check_trainable, solutions, solve_exactly, train
 from noiseworks.trainer.outcome import Outcome
 
 
@@ -113,7 +111,7 @@ def _prepare(job: Job) -> tuple[list[Member], Outcome | None]:
     if job.exact:
         if (streamed := streamed_outcome(members)) is not None:
             return members, streamed
-        answers = Solutions().of([(m.problem, m.noise) for m in members], [ridge_of(m.make_optimizer) for m in members])
+        answers = solutions(members)
         errors = [answer for answer in answers if isinstance(answer, UserError)]
         if len(errors) == len(answers):
             raise errors[-1]
@@ -143,7 +141,7 @@ def _table(job: Job, members: list[Member], outcome: Outcome, metrics: dict[str,
 def _title(job: Job, members: list[Member], outcome: Outcome, seconds: float) -> str:
     problem = members[0].problem
     examples, n = problem.examples, problem.num_rows("train")
-    how = "exact answer"
+    how = "exact answer" if outcome.exact is None else f"optimizer.method={outcome.kind}"
     if "trainer/epochs" in outcome.metrics:
         epochs = round(outcome.metrics["trainer/epochs"].nanmean().item())
         how = f"{job.choices['optimizer']}, {epochs} epoch{'s' * (epochs != 1)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-STREAMS = ("data", "noise", "split", "init", "order", "bootstrap")
+STREAMS = ("data", "noise", "split", "init", "order", "bootstrap", "input")
 
 
 def generator(seed: int, stream: str, replicate: int = 0, device: torch.device | str = "cpu") -> torch.Generator:

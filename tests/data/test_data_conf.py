@@ -18,7 +18,7 @@ def node(name: str, *overrides: str):
         return compose("config", overrides=["seed=3", f"data={name}", *overrides]).data
 
 
-@pytest.mark.parametrize("name", ["houses", "apples", "stocks", "table"])
+@pytest.mark.parametrize("name", ["houses", "apples", "stocks", "prices", "table"])
 def test_keys_bind_to_the_class(name):
     given = node(name, *(["data.path=t.csv", "data.target=y"] if name == "table" else []))
     arguments = {key: value for key, value in given.items() if key != "_target_"}
@@ -31,6 +31,7 @@ def test_keys_bind_to_the_class(name):
         ("houses", 2930, "price", ("area", "age")),
         ("apples", 627, "eco_apples", ("eco_price", "regular_price", "household_size", "family_income")),
         ("stocks", 389, "price", ("last_price",)),
+        ("prices", 240, "price", ("last_price",)),
     ],
 )
 def test_data_sets(name, rows, target, features):

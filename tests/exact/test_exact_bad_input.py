@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 import torch
 from test_exact_properties import NOISES, example
 
+from command_line import MUTE, read
+from noiseworks import LinearRegressor
 from noiseworks.errors import UserError
 from noiseworks.exact import solve
 from noiseworks.noise import Gaussian, Noise, Poisson
@@ -76,6 +79,7 @@ def test_large_numbers_are_numbers() -> None:
     torch.testing.assert_close(solve(Gaussian(), D * large, y).theta * large, solve(Gaussian(), D, y).theta)
 
 
+LEVEL = ["noise=asymmetric_laplace"]
 CASES = {
     "same": ("y,a,b\n3,1,2\n3,5,2\n3,4,4\n3,2,2\n", [], ["gaussian", "varies", "4 rows"]),
     "wide": ("y,a,b\n3,1,2\n1,5,2\n", ["noise=huber"], ["huber", "2 rows", "3 columns", "noise.scale"]),
@@ -84,6 +88,12 @@ CASES = {
     "negative": ("y,a,w\n3,1,1\n1,5,-1\n2,2,2\n", ["data.weights=w"], ["data.weights=w", "-1", "row 2", "above 0"]),
     "offset": ("y,a,o\n3,1,1\n1,5,nan\n2,2,2\n", ["data.offset=o"], ["o of", "row 2"]),
     "laplace": ("y,a\n3,1\n1,5\n2,2\n", ["noise=laplace", "optimizer.ridge=1"], ["ridge=1", "laplace", "noise=huber"]),
+    "nothing": ("y,a\n0,1\n0,5\n0,2\n", ["noise=poisson"], ["poisson", "no finite optimum", "all zero", "row"]),
+    "student": ("y,a,b\n3,1,2\n1,5,2\n", ["noise=student_t"], ["student_t", "2 rows", "3 columns", "noise.scale"]),
+    "unweighted": ("y,a,w\n3,1,0\n1,5,0\n", ["data.weights=w"], ["data.weights=w is 0 in row 1", "above 0"]),
+    "infinite": ("y,a,o\n3,1,1\n1,5,inf\n2,2,2\n", ["data.offset=o"], ["o of", "row 2"]),
+    "level 0": ("y,a\n3,1\n1,5\n", [*LEVEL, "noise.tau=0"], ["noise.tau=0 ", "above 0 and below 1"]),
+    "level 1": ("y,a\n3,1\n1,5\n", [*LEVEL, "noise.tau=1"], ["noise.tau=1 ", "above 0 and below 1"]),
     "ridge": ("y,a\n3,1\n1,5\n2,2\n", ["optimizer.ridge=-1"], ["optimizer.ridge=-1", "at least 0"]),
 }  # fmt: skip
 
@@ -97,3 +107,40 @@ def test_the_command_says_so(command, tmp_path, text, more, parts) -> None:
     for part in parts:
         assert part in result.err
     assert not (tmp_path / "mlflow.db").exists()
+
+
+@pytest.mark.parametrize("noise", ["gaussian", "laplace"])
+def test_fewer_rows_than_columns_by_command(command, tmp_path, noise) -> None:
+    """Both rows are fitted by the shortest of all theta that do; nothing is known about how precise it is."""
+    (tmp_path / "t.csv").write_text("y,a,b,c\n3,1,2,7\n1,5,2,1\n")
+    own = ["data=table", "data.path=t.csv", "data.target=y", "optimizer=exact", "data.standardize=false"]
+    command(tmp_path, *own, f"noise={noise}", *MUTE).succeeded()
+    found = read(tmp_path, "coefficients.json")
+    shortest = np.linalg.pinv([[1.0, 1, 2, 7], [1, 5, 2, 1]]) @ [3.0, 1]
+    np.testing.assert_allclose(list(found["coefficients"].values()), shortest, rtol=1e-12)
+    assert set(found["standard_errors"].values()) == {None}
+
+
+def test_a_constant_column_is_a_constant(command, tmp_path) -> None:
+    """Without an intercept of its own: rank one, twice half the mean."""
+    (tmp_path / "t.csv").write_text("y,a\n3,2\n1,2\n2,2\n6,2\n")
+    own = ["data=table", "data.path=t.csv", "data.target=y", "optimizer=exact", "model.intercept=false"]
+    command(tmp_path, *own, *MUTE).succeeded()
+    assert read(tmp_path, "coefficients.json")["coefficients"] == {"a": pytest.approx(1.5, rel=1e-14)}
+
+
+@every_noise
+def test_the_regressor_names_the_noise_that_was_asked_for(noise: Noise) -> None:
+    """All y the same, where the scale is part of the fit; no weight above zero; an offset that is no number."""
+    X = example(noise)[0][:, 1:].numpy()
+    same = np.full(120, 3.0)
+    regressor = LinearRegressor(noise)
+    if noise.location_scale:
+        with pytest.raises(ValueError, match=f"^{noise.name} noise needs a y that varies"):
+            regressor.fit(X, same)
+    with pytest.raises(ValueError, match="sample_weight is zero in every row; some weight must be above 0"):
+        regressor.fit(X, same, sample_weight=0 * same)
+    with pytest.raises(ValueError, match="offset is nan in row 8; it must be finite"):
+        regressor.fit(X, same, offset=np.where(np.arange(120) == 7, np.nan, 0.0))
+    with pytest.raises(ValueError, match="The design has rank 0: each of its 2 columns is zero"):
+        LinearRegressor(noise, fit_intercept=False).fit(0 * X, example(noise)[1].numpy())

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from noiseworks.errors import UserError
 from noiseworks.exact import Answer, solve
-from noiseworks.noise import AsymmetricLaplace, Gaussian, Noise
+from noiseworks.noise import AsymmetricLaplace, Gaussian, IntervalLogNormal, Noise
 
 CONF = Path(__file__).parents[2] / "conf" / "noise"
 NOISES = {path.stem: instantiate(OmegaConf.load(path)) for path in sorted(CONF.glob("*.yaml"))}
@@ -48,7 +48,7 @@ def test_answer_has_what_it_says(noise: Noise) -> None:
     assert answer.rank == 3
     assert (answer.scale is None) == (noise.scale_name is None)
     assert answer.gradient <= 1e-9
-    assert answer.kind == ("stationary point" if noise.name == "student_t" else "optimum")
+    assert answer.kind == ("stationary point" if noise.name in ("student_t", "contaminated") else "optimum")
 
 
 @every_noise
@@ -156,6 +156,9 @@ def test_more_columns_than_rows(noise: Noise) -> None:
     answer = solve(noise, D, y)
     eta = noise.transform(y) if noise.location_scale else noise.inverse_mean(y)
     assert answer.rank == 5
+    if isinstance(noise, IntervalLogNormal):  # its tick hides what is left: many answers are certain
+        assert mean_nll(noise, answer, D, y, answer.theta) < 1e-12
+        return
     torch.testing.assert_close(answer.theta, torch.linalg.pinv(D) @ eta, rtol=1e-6, atol=1e-6)
 
 

@@ -8,7 +8,8 @@ from noiseworks.errors import UserError
 
 GAUSS_X, GAUSS_W = np.polynomial.legendre.leggauss(16)
 REACH = 16.0  # z = eta + scale sinh(t), |t| < 16: a Student tail y^-4 leaves 1e-13 of the mean outside
-MOST = 20_000  # counts are summed up to here; the widest law below leaves exp(-20000 / 31)
+MOST = 20_000  # counts are summed up to here; the negative binomials below leave exp(-20000 / 31)
+BEYOND = np.linspace(np.log(MOST - 0.5), 60, 201)  # and integrated from here on: for rounded prices, whose tail is long
 
 
 def f64(values):
@@ -62,8 +63,11 @@ def law(noise, eta):
     """Points y (m,) and masses (m,): E f(y) = sum f(y) mass. Gauss-Legendre with 16 points on each of 400 panels."""
     eta = float(eta)
     if noise.counts:
-        y = torch.arange(MOST, dtype=torch.float64)
-        return y, noise.nll(f64(eta).expand(MOST), y).neg().exp()
+        half = np.diff(BEYOND)[:, None] / 2
+        far = np.exp(BEYOND[:-1, None] + half * (1 + GAUSS_X))
+        y = torch.cat((torch.arange(MOST, dtype=torch.float64), f64(far.ravel())))
+        weight = torch.cat((torch.ones(MOST, dtype=torch.float64), f64((far * half * GAUSS_W).ravel())))
+        return y, noise.nll(f64(eta).expand(len(y)), y).neg().exp() * weight
     edges = panels(noise)
     half = np.diff(edges)[:, None] / 2
     y, p = density_in_t(noise, eta, edges[:-1, None] + half * (1 + GAUSS_X))
@@ -75,7 +79,7 @@ def cdf(noise, eta, y):
     eta, y = float(eta), np.asarray(y)
     mass = law(noise, eta)[1].numpy()
     if noise.counts:
-        return np.cumsum(mass)[y.astype(int)]
+        return np.cumsum(mass[:MOST])[np.minimum(y, MOST - 1).astype(int)]
     edges = panels(noise)
     at_edges = np.concatenate([[0.0], np.cumsum(mass.reshape(-1, GAUSS_X.size).sum(1))])
     z = np.log(y) if positive_only(noise) else y

@@ -14,6 +14,7 @@ from noiseworks.noise import (
     AsymmetricLaplace,
     Gaussian,
     Huber,
+    IntervalLogNormal,
     Laplace,
     LogNormal,
     NegativeBinomial,
@@ -97,7 +98,7 @@ def test_cells_sum_to_one(noise):
     """Those from -4,000 to 4,000; Student's tails of 4 degrees of freedom and scale 2.5 hold 1e-11 beyond."""
     y = torch.arange(0 if noise.counts else -4000, 4001, dtype=torch.float64)
     y = y[1:] if isinstance(noise, LogNormal) and y[0] == 0 else y
-    if isinstance(noise, LogNormal):
+    if isinstance(noise, (LogNormal, IntervalLogNormal)):
         y = torch.arange(0, 200_001, dtype=torch.float64)
         total = log_cell(noise, f64([0.2]).expand_as(y), y).exp().sum().item()
         beyond = 1 - stats.lognorm(noise.scale_value or 1.0, scale=math.exp(0.2)).cdf(200_000.5)

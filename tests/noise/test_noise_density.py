@@ -4,6 +4,7 @@ import torch
 from noise_law import etas, f64, law, some_y
 
 from noiseworks.noise import Noise
+from noiseworks.noise.poisson import STRAIGHT_LINKS
 
 
 def assert_close(actual, expected, rtol, atol=0.0):
@@ -60,10 +61,11 @@ def test_inverse_mean_inverts_mean(noise):
 
 
 def test_score_points_back_from_far_out(shipped):
-    """Also where mu or its slope underflows or overflows: a step that went too far can come back."""
+    """Also where mu or its slope underflows or overflows: a step that went too far can come back. (Below the domain of
+    the identity link there is no nll, and a clamp is flat there.)"""
     for dtype in (torch.float32, torch.float64):
         below, above = torch.tensor([-120.0, -900.0], dtype=dtype), torch.tensor([60.0, 95.0], dtype=dtype)
-        for eta in (below, above) if getattr(shipped, "link", "") != "identity" else (above,):
+        for eta in (below, above) if getattr(shipped, "link", "") not in STRAIGHT_LINKS else (above,):
             y = torch.tensor([2.0, 3.0], dtype=dtype)
             assert not shipped.nll(eta, y).isnan().any()
             assert shipped.score(eta, y).sign().equal((eta - y).sign())

@@ -9,7 +9,7 @@ import torch
 from noise_law import f64
 from scipy import integrate, special, stats
 
-from noiseworks.noise import Gaussian, Huber, Laplace, LogNormal, NegativeBinomial, Poisson, StudentT
+from noiseworks.noise import Contaminated, Gaussian, Huber, Laplace, LogNormal, NegativeBinomial, Poisson, StudentT
 
 FAR = f64([-1e6, -300.0, -2.5, -1e-9, 0.0, 0.7, 40.0, 1e8])
 ABOVE_ZERO = f64([1e-300, 1e-6, 0.3, 1.0, 7.7, 1e5, 1e300])
@@ -31,6 +31,9 @@ DENSITIES = {
     Gaussian: lambda y, eta, s: stats.norm.logpdf(y, eta, s),
     Laplace: lambda y, eta, s: stats.expon.logpdf(np.abs(y - eta), scale=s) - math.log(2),  # laplace.logpdf: log of 0
     StudentT: lambda y, eta, s: stats.t.logpdf(y, 4, eta, s),
+    Contaminated: lambda y, eta, s: np.logaddexp(
+        math.log(0.9) + stats.norm.logpdf(y, eta, s), math.log(0.1) + stats.norm.logpdf(y, eta, 3 * s)
+    ),
     Huber: huber_logpdf,
     LogNormal: lambda y, eta, s: stats.norm.logpdf(np.log(y), eta, s) - np.log(y),
 }
@@ -60,7 +63,12 @@ def test_unset_scale_is_one():
         assert_close(kind().nll(y.flip(0), y), one.nll(y.flip(0), y))
 
 
-MEANS = {"log": np.exp, "identity": lambda eta: eta, "softplus": lambda eta: np.logaddexp(0, eta)}
+MEANS = {
+    "log": np.exp,
+    "identity": lambda eta: eta,
+    "softplus": lambda eta: np.logaddexp(0, eta),
+    "clamp": lambda eta: max(eta, 1e-6),
+}
 
 
 @pytest.mark.parametrize("link", MEANS)

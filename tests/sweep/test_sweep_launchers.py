@@ -50,6 +50,8 @@ CASES = {
     "trajectory": [*SMALL, "tracking.trajectory=true", "optimizer.lr=0.1,0.2"],
     "long": [*SMALL, "trainer.max_epochs=75", "seed=0,1", "schedule=inverse_sqrt"],
     "orders": [*SMALL, "data.order=replacement,stream", "seed=0,1"],
+    "input noise": [*SMALL, "data.input_noise=0.3,1", "data.input_noise_fresh=true,false", "replicates=2", "seed=0"],
+    "naive": [*SMALL, "optimizer=exact", "optimizer.method=qr,svd", "optimizer.ridge=0,0.1", "seed=0"],
     "two_layer": [*SMALL, "model=two_layer", "seed=0,1", "model.init_scale=0.5"],
     "standardize": [*SMALL, "data.standardize=true,false", "noise=laplace", "seed=0"],
     "patience": [

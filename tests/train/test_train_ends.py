@@ -107,6 +107,16 @@ def test_poisson_identity_out_of_its_domain():
     assert step > 0
 
 
+def test_poisson_clamp_that_starts_where_it_is_flat():
+    """Every rate is clamped at eta = 0: no failure, and no step either."""
+    outcome = train(
+        [member(problem(Poisson(link="clamp"), standardize=False), lr=lr) for lr in (0.01, 10.0)], settings()
+    )
+    assert not outcome.failures
+    assert torch.equal(outcome.theta, torch.zeros_like(outcome.theta))
+    assert outcome.metrics["train/nll"].isfinite().all()
+
+
 # Early stopping
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
@@ -31,6 +32,8 @@ class Data(ABC):
     test_fraction: float
     standardize: bool
     allow_fractions: bool
+    input_noise: float = 0.0
+    input_noise_fresh: bool = False
 
     def __post_init__(self) -> None:
         if self.seed < 0:
@@ -43,6 +46,14 @@ class Data(ABC):
             value = getattr(self, key)
             if value is not None and not 0 <= value < 1:
                 raise UserError(f"data.{key}={value} is no fraction; it must be at least 0 and below 1.")
+
+        if not (0 <= self.input_noise < math.inf):
+            raise UserError(f"data.input_noise={self.input_noise} is no standard deviation; it must be at least 0.")
+
+    @property
+    def fresh_noise(self) -> bool:
+        """Whether every step sees the features of its rows with other noise."""
+        return self.input_noise_fresh and self.input_noise > 0
 
     def shape(self) -> Shape:
         """Found out by reading the examples where it is not known beforehand."""

@@ -13,6 +13,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from noiseworks.data.input_noise import FreshNoise
 from noiseworks.streams import generator
 
 BLOCK_STEPS, BLOCK_BYTES = 256, 16 * 2**20
@@ -60,7 +61,8 @@ class Blocks(pl.LightningDataModule):
     """An epoch of blocks: each member goes through its own data set in its own order.
 
     `which` (K,) is the data set of each member, `seeds` its (seed, replicate) for the stream `order`; with
-    data.order=stream `streams` has a source of fresh examples for each.
+    data.order=stream `streams` has a source of fresh examples for each. `noise` is added to the features in every
+    step.
     """
 
     def __init__(
@@ -71,10 +73,13 @@ class Blocks(pl.LightningDataModule):
         batch_size: int,
         order: str,
         streams: Sequence[Source] = (),
+        noise: FreshNoise | None = None,
     ) -> None:
         super().__init__()
-        self.rows, self.which, self.seeds, self.streams = rows, which, list(seeds), list(streams)
-        self.batch_size, self.order = batch_size, order
+        self.rows, self.which, self.seeds = rows, which, list(seeds)
+        first: dict[tuple[int, tuple[int, int]], Source] = {}  # members alike would see the same examples: drawn once
+        self.streams = [first.setdefault(key, s) for key, s in zip(zip(which.tolist(), self.seeds), streams)]
+        self.batch_size, self.order, self.noise = batch_size, order, noise
         self.n, self.most = rows.y.shape[1], BLOCK_STEPS
         self.width = len(which)  # kept when members leave: Lightning counts the blocks of an epoch once, at the start
         self.steps_per_epoch = -(-self.n // batch_size)
@@ -87,12 +92,16 @@ class Blocks(pl.LightningDataModule):
             device = torch.device("cpu")
         self.rows, self.which = self.rows.to(device), self.which.to(device)
         self.generators = [generator(seed, "order", replicate, device) for seed, replicate in self.seeds]
+        if self.noise is not None:
+            self.noise.setup(device)
 
     def keep(self, members: Tensor) -> None:
         """Only these members go on."""
         self.which = self.which[members.to(self.which.device)]
         self.generators = [self.generators[k] for k in members.tolist()]
         self.streams = [self.streams[k] for k in members.tolist()] if self.streams else []
+        if self.noise is not None:
+            self.noise.keep(members)
 
     def train_dataloader(self) -> Epoch:
         return Epoch(self)
@@ -110,18 +119,26 @@ class Blocks(pl.LightningDataModule):
         return self._fresh() if self.streams else self._epoch()
 
     def _fresh(self) -> Iterator[Block]:
+        different = list(dict.fromkeys(self.streams))
+        position = {stream: i for i, stream in enumerate(different)}
+        member = torch.tensor([position[stream] for stream in self.streams])
         for steps, size in self.block_sizes():
-            drawn = [stream.draw(steps * size) for stream in self.streams]
-            columns = [None if t[0] is None else torch.stack(t).to(self.rows.y) for t in zip(*drawn)]
+            drawn = [stream.draw(steps * size) for stream in different]
+            columns = [None if t[0] is None else torch.stack(t)[member].to(self.rows.y) for t in zip(*drawn)]
             D, y, offset = (None if t is None else t.unflatten(1, (steps, size)) for t in columns)
             yield Block(D, y, offset, None)  # type: ignore[arg-type]
 
     def _epoch(self) -> Iterator[Block]:
         index = torch.stack([self._order(g) for g in self.generators]).to(self.rows.y.device)
         index += (self.which * self.n).unsqueeze(1)  # (K, n) into the M * n rows
+        noise = None if self.noise is None else self.noise.epoch(self.n, self.which)
         start = 0
         for steps, size in self.block_sizes():
-            yield self.rows.gather(index[:, start : start + steps * size].unflatten(1, (steps, size)))
+            own, shape = slice(start, start + steps * size), (steps, size)
+            block = self.rows.gather(index[:, own].unflatten(1, shape))
+            if self.noise is not None and noise is not None:
+                block = block._replace(D=self.noise.shift(block.D, noise[:, own].unflatten(1, shape)))
+            yield block
             start += steps * size
 
     def _order(self, g: torch.Generator) -> Tensor:

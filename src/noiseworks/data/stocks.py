@@ -18,21 +18,25 @@ from noiseworks.errors import UserError
 
 @dataclass(frozen=True, kw_only=True)
 class Stocks(Data):
-    """Monthly prices 1990 to 2022, adjusted for splits, as matplotlib ships them: n months with a month before."""
+    """Monthly prices 1990 to 2022, adjusted for splits, as matplotlib ships them: n months with a month before.
+
+    The price on last month's, or with `log` on its logarithm."""
 
     ticker: str
+    log: bool = False
 
     def examples(self, replicate: int) -> Examples:
-        return _load(str(self.ticker))
+        return _load(str(self.ticker), self.log)
 
 
 @lru_cache
-def _load(ticker: str) -> Examples:
+def _load(ticker: str, log: bool) -> Examples:
     prices = monthly_prices(ticker)
+    name = "log_last_price" if log else "last_price"
     return examples(
-        {"last_price": prices[:-1]},
+        {name: np.log(prices[:-1]) if log else prices[:-1]},
         ("price", prices[1:]),
-        columns=(Column("last_price"),),
+        columns=(Column(name),),
         source=f"matplotlib Stocks.csv, {ticker}",
     )
 

@@ -60,16 +60,19 @@ class Synthetic(Data):
         w = torch.cos(math.pi * j) / (1 + j)
         return self.signal * w / w.norm()
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(f"x{j}" for j in range(self.num_features))
+
     def shape(self) -> Shape:
-        return Shape(self.num_examples, self.num_features, has_offset=False, has_weights=False)
+        return Shape(self.num_examples, len(self.names), has_offset=False, has_weights=False)
 
     def examples(self, replicate: int) -> Examples:
         x_generator = generator(self.seed, "data", replicate)
         X, y = self.draw(self.num_examples, x_generator, generator(self.seed, "noise", replicate))
-        names = tuple(f"x{j}" for j in range(self.num_features))
         digest = hashlib.sha256(X.numpy().tobytes() + y.numpy().tobytes()).hexdigest()[:16]
-        columns = tuple(Column(name) for name in names)
-        return Examples(X, y, names, "y", columns, source=f"synthetic, data.seed={self.seed}", digest=digest)
+        columns = tuple(Column(name) for name in self.names)
+        return Examples(X, y, self.names, "y", columns, source=f"synthetic, data.seed={self.seed}", digest=digest)
 
     def draw(self, n: int, x_generator: torch.Generator, noise_generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """X (n, d) and y (n,): fresh examples."""
@@ -80,4 +83,8 @@ class Synthetic(Data):
         if self.rank is not None:
             for j in range(self.rank, self.num_features):
                 X[:, j] = (X[:, j % self.rank] + X[:, (j + 1) % self.rank]) / math.sqrt(2)
-        return X, self.noise.sample(X @ self.w_true + self.true_intercept, noise_generator)
+        return X, self.noise.sample(self.truth(X), noise_generator)
+
+    def truth(self, X: Tensor) -> Tensor:
+        """The predictor (n,) at which y is drawn."""
+        return X @ self.w_true + self.true_intercept

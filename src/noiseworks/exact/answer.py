@@ -17,7 +17,8 @@ class Answer:
         jointly), free of units: each column counted in its root mean square, and for a location-scale noise times the
         scale; 0 for a perfect fit, whose scale is only a floor. For Laplace: the relative duality gap.
     rank: the numerical rank of the design.
-    kind: "optimum", or "stationary point" where the likelihood is not log-concave in eta (StudentT).
+    kind: "optimum", or "stationary point" where the likelihood is not log-concave in eta (StudentT); or the name of the
+        naive method whose word for it this is.
     unique: no other fitted values are as likely. A quantile alone can say no, and then `optimal_range` how far it goes.
     design: the factored design, for what is computed from the answer; None where it was not kept.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from noiseworks.exact.design import Design
 from noiseworks.exact.problem import Array, Problem
@@ -43,10 +44,11 @@ def is_perfect(problem: Problem, theta: Array, scale: float | None) -> bool:
 
 
 def log_concave(noise: Noise, y: Array) -> bool:
-    """d^2 nll / d eta^2 >= 0 on a grid of eta, for some of the y: then a stationary theta is the optimum."""
+    """d^2 nll / d eta^2 >= 0 on a grid of eta, for some of the y: then a stationary theta is the optimum. Nor may
+    d nll / d eta fall from one point of the grid to the next: at a kink the second derivative says nothing."""
     if noise.location_scale:
         grid = np.geomspace(1e-3, 1e3, 40)
-        eta = torch.from_numpy(np.concatenate((-grid, [0.0], grid)))
+        eta = torch.from_numpy(np.concatenate((-grid[::-1], [0.0], grid)))
         values = noise.inverse_transform(torch.zeros(1, dtype=torch.float64))
     else:
         eta = torch.linspace(-20, 20, 81, dtype=torch.float64)
@@ -56,5 +58,11 @@ def log_concave(noise: Noise, y: Array) -> bool:
     nll = noise.nll(eta, values.unsqueeze(-1))
     (slope,) = torch.autograd.grad(nll[torch.isfinite(nll)].sum(), eta, create_graph=True)
     (curvature,) = torch.autograd.grad(slope.sum(), eta)
-    finite = torch.isfinite(curvature)
-    return bool((curvature[finite] >= -1e-12 * curvature[finite].abs().max()).all())
+    rise = slope.where(torch.isfinite(nll), torch.nan).diff().detach()
+    return _not_below_zero(curvature.detach(), 1e-12) and _not_below_zero(rise, 1e-9)
+
+
+def _not_below_zero(values: Tensor, rounding: float) -> bool:
+    """Those that are finite, but for rounding errors of the largest."""
+    finite = values[torch.isfinite(values)]
+    return bool((finite >= -rounding * finite.abs().max()).all()) if len(finite) else True

@@ -62,14 +62,15 @@ def refined(design: Design, target: Array, weights: Array, penalty: Array | None
     real: Any = np.longdouble if extended else np.float64
     normal = _Normal(design, target, weights, penalty, real)
     b = (solve_triangular(design.R, design.target) if design.rank else design.target).astype(real)
-    last = np.inf
+    last, rate = np.inf, float(np.finfo(float).eps) * float(np.linalg.cond(design.R) if design.rank else 1.0) ** 2
     for _ in range(STEPS):
         step = _seminormal(design, normal.left(b))
         size = float(np.abs(step).max(initial=0.0))
         if not size < last / 2:  # no longer converging
             break
-        b, last = b + step, size
-        if not extended and size <= SMALL_STEP * np.abs(b).max(initial=0.0):
+        b, last, rate = b + step, size, max(rate, size / last)
+        left = rate * size if extended else size  # what the next step would be
+        if left <= (np.finfo(real).eps if extended else SMALL_STEP) * np.abs(b).max(initial=0.0):
             break
     return np.asarray(b, dtype=np.float64)
 

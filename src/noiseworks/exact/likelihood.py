@@ -48,7 +48,7 @@ class Likelihood:
             with torch.no_grad():
                 for rows, A in self.A.within(span):
                     eta = torch.from_numpy(A.times(z)).add_(self.offset[rows])
-                    nll = self._noise(torch.full_like(eta, self._log_scale(v))).nll(eta, self.y[rows])
+                    nll = self._noise(eta.new_tensor([self._log_scale(v)])).nll(eta, self.y[rows])
                     total += float(self.weights[rows] @ nll)
             return (total,)
 
@@ -109,19 +109,27 @@ class Likelihood:
         eta t and t t (n,)."""
         w, y = self.weights[rows], self.y[rows]
         eta = torch.from_numpy(moved).add_(self.offset[rows])
+        found = self._by_formula(eta, y, log_scale)
+        if found is not None and all(bool(torch.isfinite(one).all()) for one in found[2 + self.joint :]):
+            return _weighted(w, found[0], found[1 : 2 + self.joint], found[2 + self.joint :])
         leaves = [eta.requires_grad_()]
         t = torch.full_like(y, log_scale)
         leaves += [t.requires_grad_()] if self.joint else []
-        noise = self._noise(t)
-        if not self.joint and (score := noise.score(eta, y)).requires_grad:  # a formula: differentiating once will do
-            curved = _again(score, leaves)
-            if bool(torch.isfinite(curved[0]).all()):
-                return _weighted(w, noise.nll(eta.detach(), y), [score], curved)
-        nll = noise.nll(eta, y)
+        nll = self._noise(t).nll(eta, y)
         slopes = list(torch.autograd.grad(nll.sum(), leaves, create_graph=True))
         curved = _again(slopes[0], leaves)
         curved += _again(slopes[1], leaves[1:]) if self.joint else []
         return _weighted(w, nll, slopes, curved)
+
+    def _by_formula(self, eta: Tensor, y: Tensor, log_scale: float) -> list[Tensor] | None:
+        """nll, its first and its second derivatives, if autograd has no more to do than to differentiate a score."""
+        noise = self._noise(eta.new_tensor([log_scale]))
+        if self.joint:
+            found = noise.joint_derivatives(eta, y)
+            return None if found is None else [noise.nll(eta, y), *found]
+        leaf = eta.detach().requires_grad_()
+        score = noise.score(leaf, y)
+        return [noise.nll(eta, y), score, *_again(score, [leaf])] if score.requires_grad else None
 
 
 def _weighted(

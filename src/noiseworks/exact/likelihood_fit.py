@@ -9,7 +9,7 @@ from noiseworks.exact.location_scale import location_scale
 from noiseworks.exact.problem import Problem
 from noiseworks.exact.rates import rates
 
-LARGE = 1 << 18  # numbers in a design
+LARGE = 1 << 15  # numbers in a design from which its factor, which only brings the columns to one scale, costs
 
 
 def likelihood_fit(problem: Problem) -> Answer:

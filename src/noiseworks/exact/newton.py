@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,18 +95,20 @@ def _step(likelihood: Likelihood, v: Array, gradient: Array, hessian: Array) -> 
     if not (np.isfinite(hessian).all() and np.isfinite(gradient).all()):
         return np.zeros_like(v)
     size = float(np.abs(hessian).max(initial=0.0)) or 1.0
-    eye = np.eye(len(v))
-    matrices = [hessian]
-    if (np.diag(hessian) <= 0).any():
-        expected = likelihood.expected(v)
-        matrices += [] if expected is None else [expected]
-    matrices += [hessian + size * damping * eye for damping in np.geomspace(1e-10, 1e4, 15)]
-    for matrix in matrices:
+    for matrix in _candidates(likelihood, v, hessian, size):
         try:
             return np.asarray(-cho_solve(cho_factor(matrix), gradient))
         except LinAlgError:
             continue
     return -gradient / size
+
+
+def _candidates(likelihood: Likelihood, v: Array, hessian: Array, size: float) -> Iterator[Array]:
+    yield hessian
+    if (np.diag(hessian) <= 0).any() and (expected := likelihood.expected(v)) is not None:
+        yield expected
+    for damping in np.geomspace(1e-10, 1e4, 15):
+        yield hessian + size * damping * np.eye(len(v))
 
 
 def _descent(likelihood: Likelihood, point: Point, whole: Point, floor: float) -> Point | None:

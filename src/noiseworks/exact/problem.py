@@ -25,6 +25,7 @@ class Problem:
     D (n, P); y, offset, weights (n,), of mean one; penalized (P,), None: all of theta. Gaussian noise (of log y for
     LogNormal) counts with scale 1 under a ridge, as squared loss over two, whatever its scale is.
     unit: the mean of the weights as they were given, without those that are zero.
+    method: auto, or one of `noiseworks.exact.naive.METHODS`.
     """
 
     noise: Noise
@@ -35,6 +36,7 @@ class Problem:
     unit: float = 1.0
     ridge: float = 0.0
     penalized: NDArray[np.bool_] | None = None
+    method: str = "auto"
 
     @classmethod
     def of(

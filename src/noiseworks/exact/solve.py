@@ -6,6 +6,7 @@ from noiseworks.errors import UserError
 from noiseworks.exact.answer import Answer
 from noiseworks.exact.least_squares import check_varies, least_squares
 from noiseworks.exact.likelihood_fit import likelihood_fit
+from noiseworks.exact.naive import naive
 from noiseworks.exact.problem import Problem
 from noiseworks.exact.quantile.least_absolute import least_absolute
 from noiseworks.noise import Gaussian, Noise
@@ -31,6 +32,8 @@ def solve(
 
 
 def solved(problem: Problem) -> Answer:
+    if problem.method != "auto":
+        return naive(problem)
     if isinstance(problem.noise, Gaussian):  # LogNormal is one
         return least_squares(problem)
     if problem.noise.quantile_level is not None:

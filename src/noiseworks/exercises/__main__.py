@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from noiseworks.errors import UserError
 from noiseworks.exercises.command import Experiment, run_all
 from noiseworks.exercises.judge import complaint, save, verdict_table
+from noiseworks.report import Study, read_page, track, write_site
 from noiseworks.study.claim import Claim
 from noiseworks.study.exercise import Exercise, exercises
 from noiseworks.study.runs import Runs
@@ -38,17 +40,35 @@ def run(args: argparse.Namespace) -> str | None:
     """A sentence if a verdict is wrong."""
     started, chosen = time.monotonic(), exercises(args.only)
     runs = Runs({k: v for exercise in chosen for k, v in exercise.overrides(args.smoke, args.seed).items()})
+    for exercise in () if args.only else chosen:
+        read_page(exercise.path.with_suffix(".md"))  # a mistake in a text is said before minutes of runs
     if not args.from_runs:
         run_experiments(chosen, args)
-    claims: list[Claim] = []
+    judged: list[tuple[Exercise, list[Claim]]] = []
     for exercise in chosen:
-        found = exercise.claims(runs)
-        print(f"\n{exercise.name}\n\n{verdict_table(found)}", flush=True)
-        claims += found
+        judged.append((exercise, exercise.claims(runs)))
+        print(f"\n{exercise.name}\n\n{verdict_table(judged[-1][1])}", flush=True)
+    claims = [claim for _, found in judged for claim in found]
     save(claims, args.out / "verdicts.json")
     decided = sum(claim.as_hoped for claim in claims)
     print(f"\n{decided} of {len(claims)} verdicts as they should be, in {time.monotonic() - started:.0f} s")
+    write_report([study(exercise, found, runs) for exercise, found in judged], args, runs.uri)
     return complaint(claims, args.smoke)
+
+
+def study(exercise: Exercise, claims: Sequence[Claim], runs: Runs) -> Study:
+    page = read_page(exercise.path.with_suffix(".md"))
+    return Study(exercise, page, claims, exercise.figures(runs), [runs[name] for name in exercise.experiments])
+
+
+def write_report(studies: Sequence[Study], args: argparse.Namespace, uri: str) -> None:
+    """In the folder, and in MLflow with verdicts.json."""
+    small = "Made from small runs (SMOKE=1), whose intervals are wide." if args.smoke else ""
+    fresh = "" if args.seed is None else f"Made with seed {args.seed} in place of the experiments’ own."
+    note = f"{small} {fresh}".strip()
+    files = write_site(studies, args.out, note, whole=not args.only)
+    track(studies, [*files, args.out / "verdicts.json"], uri, note)
+    print(f"The report: {(args.out / 'index.html').absolute()}")
 
 
 def run_experiments(chosen: list[Exercise], args: argparse.Namespace) -> None:

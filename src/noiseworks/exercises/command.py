@@ -12,7 +12,21 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
-PRELOADED = ["noiseworks.run", "noiseworks.sweep.batch", "noiseworks.sweep.parent", "noiseworks.study"]
+from noiseworks.experiment import arguments
+from noiseworks.tracking.store import quieten
+
+PRELOADED = [
+    "hydra._internal.hydra",
+    "hydra_plugins.noiseworks.grid_sweeper",
+    "hydra_plugins.noiseworks.vectorized_launcher",
+    "matplotlib.backends.backend_agg",
+    "mlflow.store.tracking.sqlalchemy_store",
+    "noiseworks.run",
+    "noiseworks.study",
+    "noiseworks.sweep.batch",
+    "noiseworks.sweep.end",
+    "noiseworks.sweep.parent",
+]
 
 
 @dataclass(frozen=True)
@@ -23,7 +37,7 @@ class Experiment:
 
     @property
     def arguments(self) -> list[str]:
-        return ["-m", f"experiment={self.name}", *self.overrides]
+        return ["-m", f"experiment={self.name}", *arguments(self.name), *self.overrides]
 
 
 @dataclass(frozen=True)
@@ -37,6 +51,7 @@ class Done:
 def run_all(experiments: Sequence[Experiment], logs: Path, workers: int) -> Iterator[Done]:
     """In their order, `workers` at a time with a thread each; then those that want to be alone."""
     logs.mkdir(parents=True, exist_ok=True)
+    quieten()  # before MLflow is imported
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
     yield from _run([e for e in experiments if not e.alone], logs, workers, context, threads=1)

@@ -59,8 +59,8 @@ def robust(local: Local, white: Whitened, method: str) -> Array:
     """B^-1 (sum_i w_i^2 s_i^2 a_i a_i' / (1 - h_i)^k) B^-1 (White 1980; MacKinnon & White 1985).
 
     k = 0, 0, 1, 2 for HC0 ... HC3, HC1 also times n / (n - p). B = sum_i w_i c_i a_i a_i', c_i the information for
-    counts (R's sandwich), the observed s' for location-scale noise, and for a quantile of level t the density at zero,
-    with s^2 = t (1 - t) (HC0 is summary.rq(se = "nid")). h_i is the leverage in the fit of counts, else that of least
+    counts (R's sandwich), the observed s' for location-scale noise, and for a quantile of level t the density at zero
+    by `row_density`, with s^2 = t (1 - t). h_i is the leverage in the fit of counts, else that of least
     squares.
     """
     w, score, level = local.weights, local.score(), local.noise.quantile_level

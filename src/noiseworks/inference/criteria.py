@@ -18,6 +18,7 @@ from noiseworks.inference.local import Local
 from noiseworks.noise import Gaussian
 
 TINY = 1e-300  # the rate that stands for zero, which some links cannot reach
+CONSTANT = 1e-8  # how far the least-squares fit of 1 may be from it, for columns that have a constant among them
 
 
 def criteria(problem: Problem, answer: Answer, mean_nll: float) -> dict[str, float]:
@@ -88,4 +89,4 @@ def _has_constant(problem: Problem, design: Design) -> bool:
         return False
     A = design.orthogonal()
     fitted: Array = A @ (A.T @ problem.weights) / len(A)
-    return bool(np.abs(fitted - 1).max() < 1e-8)
+    return bool(np.abs(fitted - 1).max() < CONSTANT)

@@ -10,7 +10,7 @@ from noiseworks.exact.many import Answers, Problems
 from noiseworks.exact.many.problems import tensor
 from noiseworks.exact.problem import Array
 from noiseworks.exact.quantile.least_absolute_many import least_absolute_many
-from noiseworks.inference.sparsity import bandwidth
+from noiseworks.inference.sparsity import STEPS, at_the_edge, bandwidth, smoothed
 from noiseworks.noise import Gaussian, Noise, Poisson
 
 POWER = {"HC0": 0.0, "HC1": 0.0, "HC2": 0.5, "HC3": 1.0}
@@ -36,6 +36,8 @@ def _block(problems: Problems, theta: Array, method: str) -> Array:
     level = problems.noise.quantile_level
     left = np.asarray(problems.noise.transform(tensor(problems.y)).numpy()) - eta
     spread = 1.0 if level is None else np.sqrt(level * (1 - level))
+    if method != "information" and level is not None and at_the_edge(n, P, level):
+        return np.full((len(theta), P), np.nan)
     if method == "information":
         return _diagonal(_inverse(D, _information(problems.noise, eta, problems.y)))
     if method == "iid":
@@ -46,7 +48,7 @@ def _block(problems: Problems, theta: Array, method: str) -> Array:
         bread = _information(noise, eta, problems.y)
         score, hat = noise.score(tensor(eta), tensor(problems.y)).numpy(), bread
     else:
-        bread, score, hat = _densities(problems.D, left, level), np.full_like(eta, spread), np.ones_like(eta)
+        bread, score, hat = _densities(D, left, level), np.full_like(eta, spread), np.ones_like(eta)
     H = _inverse(D, bread)
     leverage = hat * ((D @ _inverse(D, hat)) * D).sum(axis=2)
     size = score / (1 - leverage) ** POWER[method] * (np.sqrt(n / (n - P)) if method == "HC1" else 1.0)
@@ -91,10 +93,12 @@ def _sparsities(left: Array, P: int, level: float) -> Array:
 
 def _densities(D: Array, left: Array, level: float) -> Array:
     """f_i(0) (K, n) as `noiseworks.inference.sparsity.row_density`."""
-    b = bandwidth(left.shape[1], level)
-    while b >= min(level, 1 - level):
-        b /= 2
-    above, below = (least_absolute_many(D, left, tau=tau).theta for tau in (level + b, level - b))
-    apart = (D @ (above - below)[..., None])[..., 0]
-    tiny = np.sqrt(np.finfo(float).eps) * np.abs(left).mean(axis=1, keepdims=True)
-    return np.asarray(np.where(apart > tiny, 2 * b / np.maximum(apart, tiny), 0.0))
+    s2, unit = level * (1 - level), np.abs(left).mean(axis=1, keepdims=True)
+    J = np.swapaxes(D, 1, 2) @ D
+    V, density = unit[..., None] ** 2 * np.linalg.inv(J), None
+    for _ in range(STEPS):
+        density = smoothed(density, left, np.sqrt(2 * ((D @ V) * D).sum(axis=2)), unit)
+        H = _inverse(D, density)
+        V = s2 * H @ J @ H
+    assert density is not None
+    return density

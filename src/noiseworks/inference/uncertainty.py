@@ -76,12 +76,12 @@ def uncertainty(problem: Problem, answer: Answer, method: str = "auto") -> Uncer
     iid: errors of the same unknown law in every row (M-estimation; for Gaussian noise RSS / (n - p) (X'WX)^-1).
     information: the noise model is right (inverse Fisher information at the answer).
     HC0 ... HC3: nothing but independent rows (sandwich).
-    auto: as R's lm, rlm, rq(se = "nid"), glm and glm.nb: iid for location-scale noise, but HC0 for Laplace (its
-    intervals cover as well where the errors have one law, and far better where they have not), information for counts.
+    auto: as R's lm, rlm, glm and glm.nb iid for location-scale noise, and information for counts; HC0 for Laplace and
+    other quantiles (its intervals cover as well where the errors have one law, and far better where they have not).
     """
     if method not in METHODS:
         raise UserError(f"Standard errors are found by {', '.join(METHODS)}; {method} is none of them.")
-    method = _auto(problem.noise) if method == "auto" else method
+    method = automatic(problem.noise) if method == "auto" else method
     if method == "iid" and not problem.noise.location_scale:
         raise UserError(
             f"Standard errors by iid need errors that are added to the predictor; {problem.noise.name} noise has none. "
@@ -93,7 +93,7 @@ def uncertainty(problem: Problem, answer: Answer, method: str = "auto") -> Uncer
     return Uncertainty(factor, white.row_space(), white.design.scale, method, degrees)
 
 
-def _auto(noise: Noise) -> str:
+def automatic(noise: Noise) -> str:
     if noise.quantile_level is not None:
         return "HC0"
     return "iid" if noise.location_scale else "information"

@@ -41,6 +41,10 @@ class Model(ABC):
     def design(self, Z: Tensor) -> Tensor:
         """Z (..., n, d) -> D (..., n, q), what `eta` takes."""
 
+    def shifted(self, D: Tensor, shift: Tensor) -> Tensor:
+        """The design of Z + shift, from that of Z, whose first columns are Z itself; shift (..., n, d)."""
+        return self.design(D[..., : shift.shape[-1]] + shift)
+
     @abstractmethod
     def coefficients(self, theta: Tensor, scaling: Scaling) -> Tensor:
         """theta (..., P) -> coefficients (..., number of terms) for features and target in units of the data."""

@@ -64,6 +64,9 @@ class Constant(Model):
     def design(self, Z: Tensor) -> Tensor:
         return with_ones(Z[..., :0])
 
+    def shifted(self, D: Tensor, shift: Tensor) -> Tensor:
+        return D
+
     def coefficients(self, theta: Tensor, scaling: Scaling) -> Tensor:
         return (scaling.y_center + scaling.y_spread * theta[..., 0]).unsqueeze(-1)
 
@@ -75,16 +78,16 @@ class Quadratic(Model):
     name: ClassVar[str] = "quadratic"
 
     def terms(self, features: Sequence[str]) -> list[str]:
-        pairs = [
-            f"{features[i]}^2" if i == j else f"{features[j]}*{features[i]}" for i, j in zip(*_pairs(len(features)))
+        products = [
+            f"{features[i]}^2" if i == j else f"{features[j]}*{features[i]}" for i, j in zip(*pairs(len(features)))
         ]
-        return [*features, *pairs, "intercept"] if self.intercept else [*features, *pairs]
+        return [*features, *products, "intercept"] if self.intercept else [*features, *products]
 
     def num_parameters(self, num_features: int) -> int:
         return num_features + num_features * (num_features + 1) // 2 + self.intercept
 
     def design(self, Z: Tensor) -> Tensor:
-        i, j = _pairs(Z.shape[-1])
+        i, j = pairs(Z.shape[-1])
         columns = torch.cat([Z, Z[..., i] * Z[..., j]], dim=-1)
         return with_ones(columns) if self.intercept else columns
 
@@ -94,7 +97,7 @@ class Quadratic(Model):
         Q is lower triangular, and so is A'QA but for its first row.
         """
         d = scaling.x_center.shape[-1]
-        i, j = (torch.tensor(index, device=theta.device) for index in _pairs(d))
+        i, j = (torch.tensor(index, device=theta.device) for index in pairs(d))
         Q = theta.new_zeros(*theta.shape[:-1], d + 1, d + 1)
         Q[..., 1:, 0] = theta[..., :d]
         Q[..., i + 1, j + 1] = theta[..., d : d + len(i)]
@@ -109,7 +112,7 @@ class Quadratic(Model):
         return torch.cat([linear, products, (scaling.y_center + Q[..., 0, 0]).unsqueeze(-1)], -1)
 
 
-def _pairs(d: int) -> tuple[list[int], list[int]]:
+def pairs(d: int) -> tuple[list[int], list[int]]:
     """All (i, j) with j <= i."""
     pairs = [(i, j) for i in range(d) for j in range(i + 1)]
     return [i for i, _ in pairs], [j for _, j in pairs]

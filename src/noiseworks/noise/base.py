@@ -58,6 +58,24 @@ class Noise(ABC):
             leaf = eta.detach().requires_grad_()
             return torch.autograd.grad(self.nll(leaf, y).sum(), leaf)[0]
 
+    def joint_derivatives(self, eta: Tensor, y: Tensor) -> tuple[Tensor, ...] | None:
+        """d nll by eta and t = log scale, then d^2 nll by eta eta, eta t and t t; None where no formula is known.
+
+        Of location-scale noise, r = transform(y) - eta, by the score s and its derivative c, which autograd finds:
+        s, 1 + r s, c, r c - s and r (r c - s), since nll is t + rho(r exp(-t)).
+        """
+        if not self.location_scale:
+            return None
+        with torch.enable_grad():
+            leaf = eta.detach().requires_grad_()
+            score = self.score(leaf, y)
+            if not score.requires_grad:  # found by autograd, which keeps no graph
+                return None
+            (curvature,) = torch.autograd.grad(score.sum(), leaf)
+        score, left = score.detach(), self.transform(y) - eta.detach()
+        mixed = left * curvature - score
+        return score, 1 + left * score, curvature, mixed, left * mixed
+
     def information(self, eta: Tensor) -> Tensor | None:
         """Fisher information about eta in one example, E[score^2] at that eta; None where no formula is known."""
         return None
@@ -93,6 +111,11 @@ class Noise(ABC):
         if self.scale_name is None:
             return None
         return minimize_over_log_scale(self, eta, y, weights)
+
+    @property
+    def step(self) -> float:
+        """Of counts: what lies between two values that y can have."""
+        return 1.0
 
     @property
     def quantile_level(self) -> float | None:

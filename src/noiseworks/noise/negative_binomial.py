@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import EllipsisType
 from typing import ClassVar
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from noiseworks.noise.base import Noise, Scale, positive
 
+MANY = 1000  # rows from which it pays to look for equal counts
 STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188)
 
 
@@ -42,7 +44,10 @@ class NegativeBinomial(Noise):
     def nll(self, eta: Tensor, y: Tensor) -> Tensor:
         alpha = torch.as_tensor(self.alpha, dtype=eta.dtype, device=eta.device)
         log_spread = torch.nn.functional.softplus(eta + torch.log(alpha), threshold=40.0)  # log(1 + mu / r)
-        return (y + 1 / alpha) * log_spread - y * eta + torch.lgamma(y + 1) - _log_rising(y, 1 / alpha)
+        counts, at = few_counts(y)
+        one = alpha.numel() == 1
+        rising = _log_rising(counts, 1 / alpha.reshape(()))[at] if one else _log_rising(y, 1 / alpha)
+        return (y + 1 / alpha) * log_spread - y * eta + torch.lgamma(counts + 1)[at] - rising
 
     def score(self, eta: Tensor, y: Tensor) -> Tensor:
         return self.information(eta) - y / (1 + self.alpha * torch.exp(eta))
@@ -50,6 +55,20 @@ class NegativeBinomial(Noise):
     def information(self, eta: Tensor) -> Tensor:
         """mu / (1 + dispersion mu), written so that it stays a number where mu overflows."""
         return 1 / (torch.exp(-eta) + self.alpha)
+
+    def joint_derivatives(self, eta: Tensor, y: Tensor) -> tuple[Tensor, ...]:
+        """With q = mu / (mu + r), of a dispersion that is one number; what depends on y and r alone by autograd.
+
+        by eta: r q - y (1 - q), (y + r) q (1 - q); by t = -log r: y q + r q - r log(1 + mu / r) - G',
+        r log(1 + mu / r) - 2 r q + (y + r) q (1 - q) - G'', by both (y + r) q (1 - q) - r q; G(t) is `_log_rising`.
+        """
+        t = torch.as_tensor(self.alpha, dtype=eta.dtype, device=eta.device).reshape(()).log()
+        x, r = eta + t, torch.exp(-t)
+        q, rest = torch.sigmoid(x), torch.sigmoid(-x)
+        spread, pull, bent = r * torch.nn.functional.softplus(x, threshold=40.0), r * q, (y + r) * q * rest
+        counts, at = few_counts(y)
+        rising, curve = (part[at] for part in _rising_derivatives(counts, t))
+        return pull - y * rest, y * q + pull - spread - rising, bent, bent - pull, spread - 2 * pull + bent - curve
 
     def sample(self, eta: Tensor, generator: torch.Generator) -> Tensor:
         """Poisson with a rate that is a gamma variable of mean mu and shape 1 / dispersion."""
@@ -63,7 +82,7 @@ class NegativeBinomial(Noise):
         alpha = torch.as_tensor(self.alpha, dtype=torch.float64, device=eta.device)
         q = torch.sigmoid(eta.double() + alpha.log())
         arguments = torch.broadcast_tensors(y.double().floor().clamp_min(0) + 1, 1 / alpha, q)
-        below = torch.from_numpy(betaincc(*(argument.cpu().numpy() for argument in arguments))).to(eta)
+        below = torch.as_tensor(betaincc(*(argument.cpu().numpy() for argument in arguments))).to(eta)
         return torch.where(y < 0, 0.0, below)
 
     def check_support(self, y: Tensor, what: str = "y") -> None:
@@ -83,3 +102,24 @@ def _log_rising(y: Tensor, r: Tensor) -> Tensor:
     for k, coefficient in enumerate(STIRLING):
         series = series + coefficient * ((y + large) ** -(2 * k + 1) - large ** -(2 * k + 1))
     return torch.where(r > 30, series, direct)
+
+
+def _rising_derivatives(y: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+    """Of _log_rising(y, exp(-t)) by t, the first and the second."""
+    with torch.enable_grad():
+        leaf = t.detach().expand_as(y).clone().requires_grad_()
+        (slope,) = torch.autograd.grad(_log_rising(y, torch.exp(-leaf)).sum(), leaf, create_graph=True)
+        (curve,) = torch.autograd.grad(slope.sum(), leaf)
+    return slope.detach(), curve
+
+
+def few_counts(y: Tensor) -> tuple[Tensor, Tensor | EllipsisType]:
+    """counts, at with counts[at] = y, for functions that cost more than to look up their values: 0, 1, ... max y where
+    those are fewer than the rows; else y itself, and all of it."""
+    if y.numel() >= MANY and y.device.type == "cpu":
+        top = y.max().item()
+        if top < y.numel() / 4:
+            at = y.long()
+            if bool((y >= 0).all() and (at == y).all()):
+                return torch.arange(int(top) + 1, dtype=y.dtype), at
+    return y, ...

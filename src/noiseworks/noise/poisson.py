@@ -10,16 +10,19 @@ from torch.nn.functional import softplus
 from noiseworks.errors import UserError
 from noiseworks.noise.base import Noise
 
-LINKS = ("log", "identity", "softplus")
+LINKS = ("log", "identity", "softplus", "clamp")
+STRAIGHT_LINKS = ("identity", "clamp")
 STRAIGHT = 40.0  # log(1 + exp(x)) is x above it, to float64 rounding; torch's own threshold, 20, is 1e-10 off
+FLOOR = 1e-6  # the lowest rate of the clamp link
 
 
 @dataclass(frozen=True, kw_only=True)
 class Poisson(Noise):
-    """y ~ Poisson(mu), mu = exp(eta), eta or log(1 + exp(eta)) as `link` says (D2L 3.1, ex. 8).
+    """y ~ Poisson(mu), mu = exp(eta), eta, log(1 + exp(eta)) or max(eta, 1e-6) as `link` says (D2L 3.1, ex. 8).
 
     nll = mu - y log mu + log y!, with log y! exact (log-gamma, not Stirling). For y that is no whole number, a
-    quasi-likelihood. With the identity link a rate that is not positive has an infinite nll.
+    quasi-likelihood. With the identity link a rate that is not positive has an infinite nll. The clamp is what many
+    programs put there instead: below it the nll is flat, so that the row no longer says where to go.
     """
 
     name: ClassVar[str] = "poisson"
@@ -34,16 +37,18 @@ class Poisson(Noise):
     def mean(self, eta: Tensor) -> Tensor:
         if self.link == "log":
             return torch.exp(eta)
+        if self.link == "clamp":
+            return eta.clamp_min(FLOOR)
         return eta if self.link == "identity" else softplus(eta, threshold=STRAIGHT)
 
     def inverse_mean(self, mu: Tensor) -> Tensor:
         if self.link == "log":
             return torch.log(mu)
-        return mu if self.link == "identity" else mu + torch.log(-torch.expm1(-mu))
+        return mu if self.link in STRAIGHT_LINKS else mu + torch.log(-torch.expm1(-mu))
 
     def nll(self, eta: Tensor, y: Tensor) -> Tensor:
         mu = self.mean(eta)
-        y_log_mu = torch.xlogy(y, mu) if self.link == "identity" else y * self._log_mean(eta)
+        y_log_mu = torch.xlogy(y, mu) if self.link in STRAIGHT_LINKS else y * self._log_mean(eta)
         nll = mu - y_log_mu + torch.lgamma(y + 1)
         return torch.where(mu > 0, nll, torch.inf) if self.link == "identity" else nll
 
@@ -71,12 +76,16 @@ class Poisson(Noise):
         """d mu / d eta."""
         if self.link == "log":
             return torch.exp(eta)
+        if self.link == "clamp":
+            return (eta >= FLOOR).to(eta.dtype)
         return torch.ones_like(eta) if self.link == "identity" else torch.sigmoid(eta)
 
     def _relative_slope(self, eta: Tensor) -> Tensor:
         """d log mu / d eta; that of softplus tends to 1 where both mu and its slope underflow."""
         if self.link == "log":
             return torch.ones_like(eta)
+        if self.link == "clamp":
+            return self._slope(eta) / self.mean(eta)
         low = eta.clamp_min(-STRAIGHT)
         return 1 / eta if self.link == "identity" else torch.sigmoid(low) / self.mean(low)
 

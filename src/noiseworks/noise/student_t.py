@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import torch
 from scipy.special import stdtr
 from torch import Tensor
-from torch.distributions import StudentT as TorchStudentT
 
-from noiseworks.noise.base import Noise, Scale, negative_log, positive
+from noiseworks.noise.base import Noise, Scale, log, positive
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +34,16 @@ class StudentT(Noise):
         """eta; for df <= 1, where no mean exists, the centre of symmetry."""
         return eta
 
+    @cached_property
+    def constant(self) -> float:
+        """log(sqrt(df pi) Gamma(df / 2) / Gamma((df + 1) / 2))."""
+        return math.lgamma(self.df / 2) - math.lgamma((self.df + 1) / 2) + math.log(self.df * math.pi) / 2
+
     def nll(self, eta: Tensor, y: Tensor) -> Tensor:
-        return negative_log(TorchStudentT(self.df, eta, self.s, validate_args=False), y)
+        """(df + 1) / 2 log(1 + u^2 / df) + log scale + constant, u = (y - eta) / scale, by hand: torch.distributions
+        takes the logarithm of a gamma function of each row."""
+        u = (y - eta) / self.s
+        return (self.df + 1) / 2 * torch.log1p(u.square() / self.df) + (log(self.s) + self.constant)
 
     def score(self, eta: Tensor, y: Tensor) -> Tensor:
         r = eta - y
@@ -52,5 +60,5 @@ class StudentT(Noise):
         return eta + self.s * normal * math.sqrt(self.df / 2) / half_chi2.sqrt()
 
     def log_tail(self, u: Tensor) -> Tensor:
-        tail = torch.from_numpy(stdtr(self.df, -u.abs().double().cpu().numpy()))
+        tail = torch.as_tensor(stdtr(self.df, -u.abs().double().cpu().numpy()))
         return tail.log().to(u)

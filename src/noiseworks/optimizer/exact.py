@@ -10,6 +10,7 @@ from torch import Generator, Tensor
 from noiseworks.errors import UserError
 from noiseworks.exact import Answer, solved
 from noiseworks.exact import Problem as ExactProblem
+from noiseworks.exact.naive import METHODS as NAIVE
 from noiseworks.exact.problem import check_ridge
 from noiseworks.exact.quantile.optimal_range import optimal_range
 from noiseworks.inference import LEVEL, METHODS, bootstrap, criteria, uncertainty
@@ -31,15 +32,19 @@ class Exact:
         mean nll. It is where `optimizer.weight_decay` of plain SGD ends (with the chapter's loss, of scale 1), but for
         the intercept, which that decays too; in a standardized Gaussian fit it is zero anyway. (With data.standardize
         training divides the loss of counts by their mean: there a decay counts that many times.)
+    method: auto, which takes a design of any rank; or, for least squares, one of the naive ones, which do not.
     """
 
     standard_errors: str = "auto"
     bootstrap: int = 1000
     ridge: float = 0.0
+    method: str = "auto"
 
     def __post_init__(self) -> None:
         check_ridge(self.ridge, "optimizer.ridge")
         check_replicates(self.bootstrap)
+        if self.method not in ("auto", *NAIVE):
+            raise UserError(f"optimizer.method={self.method} is unknown; it must be one of auto, {', '.join(NAIVE)}.")
         if self.standard_errors not in (*METHODS, "bootstrap"):
             raise UserError(
                 f"optimizer.standard_errors={self.standard_errors} is unknown; it must be one of {', '.join(METHODS)}, "
@@ -51,7 +56,11 @@ def ridge_of(optimizer: object) -> float:
     return optimizer.ridge if isinstance(optimizer, Exact) else 0.0
 
 
-def exact_problem(problem: Problem, noise: Noise, ridge: float = 0.0) -> ExactProblem:
+def method_of(optimizer: object) -> str:
+    return optimizer.method if isinstance(optimizer, Exact) else "auto"
+
+
+def exact_problem(problem: Problem, noise: Noise, ridge: float = 0.0, method: str = "auto") -> ExactProblem:
     """The training rows in units of the fit; `noise` as configured, in units of the data. Where it does not move the
     answer a given scale is only where training starts from: the maximum-likelihood one is reported."""
     noise = noise.with_scale(None) if noise.separable else noise
@@ -67,7 +76,8 @@ def exact_problem(problem: Problem, noise: Noise, ridge: float = 0.0) -> ExactPr
     penalized = torch.ones(train.D.shape[1], dtype=torch.bool)
     if problem.terms[-1:] == ["intercept"]:
         penalized[-1] = False
-    return ExactProblem.of(noise, train.D, y, offset, train.weights, ridge=ridge, penalized=penalized)
+    made = ExactProblem.of(noise, train.D, y, offset, train.weights, ridge=ridge, penalized=penalized)
+    return replace(made, method=method)
 
 
 def solve_problem(problem: Problem, noise: Noise, ridge: float = 0.0) -> Answer:

@@ -18,7 +18,7 @@ from noiseworks.problem import Problem
 STACKED = 1 << 23  # numbers in the designs that are stacked at a time
 
 Found = Answer | UserError
-Key = tuple[int, Noise, float]  # of a problem, its noise and its ridge
+Key = tuple[int, Noise, float, str]  # of a problem, its noise, its ridge and its method
 
 
 class Solutions:
@@ -27,15 +27,18 @@ class Solutions:
     def __init__(self) -> None:
         self.known: dict[Key, tuple[Problem, Found]] = {}  # it is held, so that its id stays its own
 
-    def of(self, wanted: Sequence[tuple[Problem, Noise]], ridges: Sequence[float] = ()) -> list[Found]:
-        """For each its answer, or why there is none. ridges: as many, or none at all."""
-        pairs = zip(wanted, ridges or [0.0] * len(wanted))
-        keys = [(id(problem), n.with_scale(None) if n.separable else n, ridge) for (problem, n), ridge in pairs]
+    def of(
+        self, wanted: Sequence[tuple[Problem, Noise]], ridges: Sequence[float] = (), methods: Sequence[str] = ()
+    ) -> list[Found]:
+        """For each its answer, or why there is none. ridges, methods: as many, or none at all."""
+        K = len(wanted)
+        how = zip(wanted, ridges or [0.0] * K, methods or ["auto"] * K)
+        keys = [(id(of), n.with_scale(None) if n.separable else n, ridge, method) for (of, n), ridge, method in how]
         new = {key: problem for key, (problem, _) in zip(keys, wanted) if key not in self.known}
         exact: dict[Key, ExactProblem] = {}
         for key, problem in new.items():
             try:
-                exact[key] = exact_problem(problem, key[1], key[2])
+                exact[key] = exact_problem(problem, *key[1:])
             except UserError as error:
                 self.known[key] = problem, error
         for together in _stacks(exact):
@@ -48,10 +51,10 @@ def _stacks(exact: dict[Key, ExactProblem]) -> Iterator[list[Key]]:
     """Problems of one shape and one noise, as many as may be in memory once more."""
     shapes: dict[Hashable, list[Key]] = {}
     for key, problem in exact.items():
-        shapes.setdefault((problem.noise, problem.D.shape, problem.ridge), []).append(key)
+        shapes.setdefault((problem.noise, problem.D.shape, problem.ridge, problem.method), []).append(key)
     for keys in shapes.values():
         first = exact[keys[0]]
-        size = max(1, STACKED // max(first.D.size, 1)) if first.ridge == 0 else 1
+        size = max(1, STACKED // max(first.D.size, 1)) if first.ridge == 0 and first.method == "auto" else 1
         yield from (keys[low : low + size] for low in range(0, len(keys), size))
 
 

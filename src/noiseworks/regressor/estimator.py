@@ -32,7 +32,8 @@ class LinearRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """Linear regression by maximum likelihood: y ~ noise(eta), eta = X @ coef_ + intercept_ + offset.
 
     noise: gaussian, laplace, poisson, lognormal, student_t, negative_binomial, huber, asymmetric_laplace (quantile
-        regression), or a `noiseworks.noise.Noise`. noise_params: its parameters, such as {"df": 3} or {"tau": 0.9}.
+        regression), contaminated, interval_lognormal, or a `noiseworks.noise.Noise`. noise_params: its parameters, such
+        as {"df": 3} or {"tau": 0.9}.
     solver: "exact", or "sgd", which trains with the options below on standardized columns.
     standard_errors: see `noiseworks.inference.uncertainty`; bootstrap, with so many replicates as `bootstrap` says; or
         None: they are not computed (sgd: never).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, replace
 
 import torch
@@ -62,13 +63,14 @@ def _answer(problem: Problem) -> Answer:
     estimator of scikit-learn fits them nevertheless: by the theta of least norm, the scale a rounding error."""
     try:
         return solved(problem)
-    except UserError:
+    except UserError as refused:
         if problem.noise.separable or not problem.noise.location_scale:
             raise
-        perfect = least_squares(replace(problem, noise=Gaussian()))
-        if not is_perfect(problem, perfect.theta.numpy(), None):
-            raise
-        return perfect
+        with contextlib.suppress(UserError):  # what is said of another noise
+            perfect = least_squares(replace(problem, noise=Gaussian()))
+            if is_perfect(problem, perfect.theta.numpy(), None):
+                return perfect
+        raise refused from None
 
 
 def _mean_nll(problem: Problem, answer: Answer) -> float:

@@ -66,7 +66,7 @@ class Sums:
         self.gradient += (w * score) @ D
         if density is not None:  # a quantile: s^2 = tau (1 - tau), in the rows that are fitted exactly, too
             level = float(local.noise.quantile_level or 0.5)
-            bread, size = w**2 * density(w, A), w * np.sqrt(level * (1 - level))
+            bread, size = w**2 * density(w, A, local.residual()), w * np.sqrt(level * (1 - level))
         else:
             information = local.information()
             assert information is not None

@@ -41,6 +41,8 @@ def check_streamable(noise: Noise, model: Model, optimizer: object, replicates: 
         raise UserError(
             f"{said}, which optimizer.ridge={optimizer.ridge:g} cannot be; a larger data.memory_mb would do."
         )
+    if optimizer.method != "auto":
+        raise UserError(f"{said}, which optimizer.method={optimizer.method} cannot be; it must be auto.")
     if ridge_of(optimizer):
         raise UserError(f"{said}, without a penalty; optimizer.ridge must be 0, or data.memory_mb larger.")
     refuse_noise(noise)
@@ -65,7 +67,7 @@ def solve_streamed(problem: StreamedProblem, noise: Noise, method: str) -> Outco
     scale = None if answer.scale is None else answer.scale * float(problem.scaling.y_spread)
     center, offset = float(problem.scaling.y_center), problem.examples.offset is not None
     null = Null.of(noise, answer, rows, sketch, problem.totals.constant_rate(), center, offset)
-    density = None if noise.quantile_level is None else Density.of(noise, rows, sketch, answer)
+    density = None if noise.quantile_level is None else Density.of(noise, rows, sketch.n, answer)
     fits, sums = last_pass(problem, noise, answer, scale, density, null)
     answer = _certified(noise, answer, sums, sketch.n)
     metrics = {key: value for name, fit in fits.items() for key, value in fit.metrics(name).items()}

@@ -1,7 +1,7 @@
 """What the studies in experiments/ share: runs read back, intervals, claims and their verdicts, figures."""
 
 from noiseworks.study.claim import Claim, claim, control
-from noiseworks.study.figure import COLORS, INK, Figure, estimates, panels, theory
+from noiseworks.study.figure import COLORS, INK, Figure, estimates, forest, panels, theory
 from noiseworks.study.intervals import (
     Interval,
     exactly,
@@ -28,6 +28,7 @@ __all__ = [
     "control",
     "estimates",
     "exactly",
+    "forest",
     "mean",
     "panels",
     "proportion",

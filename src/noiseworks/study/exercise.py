@@ -18,7 +18,8 @@ from noiseworks.study.runs import Runs
 @dataclass(frozen=True)
 class Exercise:
     """The module says EXPERIMENTS (the name of each -> the overrides that make it small, for SMOKE=1), claims(runs) and
-    figures(runs); ALONE = True if what it measures is time. The page's text stands beside it in Markdown."""
+    figures(runs); ALONE = True if what it measures is time; ARGUMENTS, of each experiment that needs some, what has to
+    be typed beside its name. The page's text stands beside it in Markdown."""
 
     path: Path
 

@@ -6,13 +6,20 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure as Drawing
+from matplotlib.legend import Legend
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 from numpy.typing import ArrayLike
 
 from noiseworks.study.intervals import Interval
@@ -21,6 +28,7 @@ from noiseworks.study.intervals import Interval
 COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
 MARKERS = ["o", "s", "^", "D", "v", "P"]
 INK = "#010203"  # becomes the colour of the text around it
+BLACK = (0, 0, 0, 1)
 STYLE: Any = {
     "axes.edgecolor": INK,
     "axes.labelcolor": INK,
@@ -51,11 +59,51 @@ class Figure:
     def svg(self, name: str) -> str:
         """Without a header, to stand in a page; `name` keeps its ids apart from those of other figures."""
         buffer = io.StringIO()
+        _page_ink(self.drawing)
+        _thin_ticks(self.drawing)
         with mpl.rc_context(STYLE):
             self.drawing.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
         text = buffer.getvalue()
-        text = text[text.index("<svg") :].replace(INK, "currentColor")
-        return re.sub(r'(id="|url\(#|href="#)', rf"\g<1>{name}-", text)
+        text = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", text[text.index("<svg") :], flags=re.DOTALL)
+        text = re.sub(r'(id="|url\(#|href="#)', rf"\g<1>{name}-", _page_colors(text))
+        head = re.compile(r'<svg ([^>]*?)width="[^"]*" ?|<svg ', re.DOTALL)
+        names = f'role="img" aria-labelledby="{name}-title {name}-desc"'
+        text = re.sub(r'(<svg [^>]*?)\bheight="[^"]*"', r"\1", text, count=1)
+        text = head.sub(lambda m: f"<svg {names} {m[1] or ''}", text, count=1)
+        title = f'<title id="{name}-title">Figure of {escape(self.exercise)}</title>'
+        return text.replace(">", f'>{title}<desc id="{name}-desc">{escape(self.alt)}</desc>', 1)
+
+
+def _page_ink(drawing: Drawing) -> None:
+    """What was drawn outside of STYLE, such as axes.legend() and axes.text(), is black: not readable on black."""
+    for legend in drawing.findobj(Legend):
+        legend.set_frame_on(False)
+    for artist in drawing.findobj():
+        if isinstance(artist, (Text, Line2D)) and to_rgba(artist.get_color()) == BLACK:
+            artist.set_color(INK)
+        if isinstance(artist, Patch) and to_rgba(artist.get_edgecolor()) == BLACK:
+            artist.set_edgecolor(INK)
+
+
+def _thin_ticks(drawing: Drawing) -> None:
+    """Labels that would stand over others are left out, as between 2 x 10^0 and 3 x 10^0 on a logarithmic axis."""
+    drawing.draw_without_rendering()
+    for axis in [axis for axes in drawing.axes for axis in (axes.xaxis, axes.yaxis)]:
+        kept: list[Bbox] = []
+        for label in [tick.label1 for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks())]:
+            if not label.get_visible() or not label.get_text():
+                continue
+            box = label.get_window_extent()
+            label.set_visible(not any(box.overlaps(other) for other in kept))
+            kept += [box] if label.get_visible() else []
+
+
+def _page_colors(svg: str) -> str:
+    """The page may say what the colours are, --series-1 and so on: darker on white, lighter on black."""
+    svg = svg.replace(INK, "currentColor")
+    for number, color in enumerate(COLORS, start=1):
+        svg = re.sub(rf"(:\s*){color}", rf"\1var(--series-{number}, {color})", svg, flags=re.IGNORECASE)
+    return svg
 
 
 def panels(columns: int = 1, rows: int = 1, width: float = 6.4, height: float = 3.4, **how: Any) -> Any:
@@ -90,3 +138,26 @@ def estimates(axes: Axes, x: Sequence[float], found: Sequence[Interval], label: 
             label=label,
             zorder=2 + number,
         )
+
+
+def forest(axes: Axes, names: Sequence[str], found: Sequence[Interval], label: str, number: int = 0) -> None:
+    """Estimates with their 99 % intervals, a line each, from the top down (axes.invert_yaxis()); `number` chooses
+    colour, marker and a small shift."""
+    y = np.arange(len(found)) + 0.18 * number - 0.09
+    middle = np.array([interval.estimate for interval in found])
+    ends = np.array([[i.estimate - i.lo, i.hi - i.estimate] for i in found]).T
+    with mpl.rc_context(STYLE):
+        axes.errorbar(
+            middle,
+            y,
+            xerr=np.maximum(ends, 0),
+            color=COLORS[number % len(COLORS)],
+            marker=MARKERS[number % len(MARKERS)],
+            markersize=4,
+            linewidth=0,
+            elinewidth=1.2,
+            capsize=2,
+            label=label,
+            zorder=2 + number,
+        )
+        axes.set_yticks(range(len(names)), names)

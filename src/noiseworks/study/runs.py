@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,7 +20,7 @@ from mlflow.entities import Run as MlflowRun
 from numpy.typing import NDArray
 
 from noiseworks.errors import UserError
-from noiseworks.experiment import digest
+from noiseworks.experiment import arguments, digest
 from noiseworks.tracking.contents import mlflow_name
 from noiseworks.tracking.store import open_store
 
@@ -139,7 +140,7 @@ class Runs:
 
     def _read(self, experiment: str) -> Sweep:
         typed = " ".join(self.overrides.get(experiment, []))
-        command = " ".join(f"noiseworks -m experiment={experiment} {typed}".split())
+        command = shlex.join(["noiseworks", "-m", f"experiment={experiment}", *arguments(experiment), *typed.split()])
         parent = self._parent(experiment, typed)
         if parent is None:
             raise UserError(f"There are no runs of experiment={experiment} in {self.uri}; run `{command}` first.")
@@ -155,9 +156,9 @@ class Runs:
             why = next((run.data.tags.get("failure") for run in failed if "failure" in run.data.tags), "it was stopped")
             raise UserError(
                 f"The newest sweep of experiment={experiment} is {status}, with {len(failed)} of {len(children)} jobs "
-                f"not finished: {why}. Run `{command}` again."
+                f"not finished: {str(why).rstrip('.')}. Run `{command}` again."
             )
-        children.sort(key=lambda run: int(run.data.tags["job"]))
+        children.sort(key=lambda run: int(run.data.tags.get("job") or run.data.tags["trial"]))
         return Sweep(experiment, parent, [Run(run, self.uri) for run in children])
 
     def _parent(self, experiment: str, typed: str) -> MlflowRun | None:

@@ -81,10 +81,10 @@ def group_key(job: Job, shape: Shape) -> Hashable:
         job.noise.scale_value is None,
     )
     if job.exact:
-        return (*common, job.optimizer.standard_errors, job.optimizer.ridge > 0)
+        return (*common, job.optimizer.standard_errors, job.optimizer.ridge > 0, job.optimizer.method)
     tracking = (job.tracking.points(True), job.tracking.trajectory)
     trainer = replace(job.trainer, progress_bar=False)
-    return (*common, data.batch_size, data.order, shared_settings(job.optimizer), trainer, tracking)
+    return (*common, data.batch_size, data.order, data.fresh_noise, shared_settings(job.optimizer), trainer, tracking)
 
 
 def _problem_keys(job: Job) -> set[str]:
@@ -102,6 +102,8 @@ def _bytes(job: Job, shape: Shape | None) -> tuple[int, int]:
     problem = n * (8 * (2 * d + columns + 4) + item * (columns + 3))
     steps = 1 if not job.exact and takes_all_rows(job.optimizer) else -(-n // job.data.batch_size)
     member = 16 * n + 8 * steps + item * 4 * min(steps, BLOCK_STEPS) * columns + 100 * 8 * job.tracking.points(True)
+    if job.data.fresh_noise:
+        member += 2 * item * n * d
     if job.tracking.trajectory:
         member += 16 * steps * job.trainer.max_epochs * columns
     return problem, job.replicates * member

@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from hydra_plugins.noiseworks.batch import Report
 from noiseworks.errors import UserError
 from noiseworks.measure import measured
-from noiseworks.optimizer.exact import ridge_of
-from noiseworks.optimizer.solutions import Solutions
 from noiseworks.problem import Problem
 from noiseworks.streamed import streamed_outcome
 from noiseworks.sweep.ended import Ended
@@ -17,7 +15,7 @@ from noiseworks.sweep.groups import Group, SweepJob
 from noiseworks.sweep.pruning import Pruning
 from noiseworks.tracking.returned import why_failed
 from noiseworks.trainer.ensemble import Member
-from noiseworks.trainer.fit import check_trainable, solve_exactly, train
+from noiseworks.trainer.fit import check_trainable, solutions, solve_exactly, train
 from noiseworks.trainer.monitor import Bar, Prune
 from noiseworks.trainer.outcome import Outcome
 
@@ -79,10 +77,7 @@ def _together(
 def _outcome(first: SweepJob, members: list[Member], bar: Bar, prune: Prune | None) -> Outcome:
     job = first.job
     if job.exact:
-        outcome = streamed_outcome(members) or solve_exactly(
-            members,
-            Solutions().of([(m.problem, m.noise) for m in members], [ridge_of(m.make_optimizer) for m in members]),
-        )
+        outcome = streamed_outcome(members) or solve_exactly(members, solutions(members))
         bar.update(len(members))
         return outcome
     return train(members, job.trainer, job.tracking.points(True), job.tracking.trajectory, bar=bar, prune=prune)

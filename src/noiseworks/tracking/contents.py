@@ -44,7 +44,7 @@ def tags(job: Job) -> dict[str, str]:
     """The facts to filter by, and where the run comes from."""
     tags = {key: job.choices[key] for key in GROUPS}
     if job.measures:
-        tags = {"task": "measure"}
+        tags["task"] = "measure"
     tags |= {"seed": str(job.config["seed"]), "device": device_name(job.trainer.accelerator)}
     return tags | origin()
 

@@ -32,7 +32,7 @@ def summary(title: str, problem: Problem, outcome: Outcome, metrics: dict[str, f
 def _coefficients(problem: Problem, outcome: Outcome) -> str:
     good = [k for k in range(len(outcome.theta)) if k not in outcome.failures]
     columns = {outcome.kind if outcome.kind != "optimum" else "exact": outcome.coefficients[good]}
-    if outcome.exact is not None and outcome.kind == "trained":
+    if outcome.exact is not None:
         columns["exact"] = outcome.exact[good]
     if outcome.standard_errors is not None:
         columns["standard error"] = outcome.standard_errors[good]

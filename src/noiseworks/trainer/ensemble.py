@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from noiseworks.data.blocks import Rows
+from noiseworks.data.input_noise import FreshNoise
 from noiseworks.data.scaling import Scaling
 from noiseworks.exact import Answer
 from noiseworks.model import Model
@@ -76,6 +77,14 @@ class Ensemble:
         y = torch.stack([y for y, _ in units]).to(self.dtype)
         offset = None if units[0][1] is None else torch.stack([o for _, o in units if o is not None]).to(self.dtype)
         return Rows(part.D, y, offset, None if part.weights is None else part.weights.to(self.dtype))
+
+    def fresh_noise(self, members: Sequence[Member]) -> FreshNoise | None:
+        """What data.input_noise_fresh adds to the features, in units of the fit; None where it adds nothing."""
+        if not members[0].problem.data.fresh_noise:
+            return None
+        scales = [p.data.input_noise / p.scaling.x_spread for p in self.problems]
+        seeds = [(m.seed, m.replicate) for m in members]
+        return FreshNoise(self.model.shifted, torch.stack(scales).to(self.dtype), seeds)
 
     def initial(self, members: Sequence[Member]) -> Tensor:
         d = self.num_features

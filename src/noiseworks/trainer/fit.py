@@ -12,8 +12,11 @@ from torch import Tensor
 from noiseworks.data.blocks import Blocks
 from noiseworks.errors import UserError
 from noiseworks.exact import Answer
-from noiseworks.optimizer.exact import Exact, Inference, infer
+from noiseworks.exact.naive import METHODS as NAIVE
+from noiseworks.optimizer.exact import Exact, Inference, method_of, ridge_of
+from noiseworks.optimizer.inferences import Wanted, inferences
 from noiseworks.optimizer.members import takes_all_rows
+from noiseworks.optimizer.solutions import Solutions
 from noiseworks.problem import Stream
 from noiseworks.streams import generator
 from noiseworks.trainer.ensemble import Ensemble, Member
@@ -58,7 +61,8 @@ def train(
     rows = ensemble.rows()
     batch_size = rows.y.shape[1] if takes_all_rows(members[0].make_optimizer) else data.batch_size
     streams = [Stream(m.problem, generator(m.seed, "order", m.replicate)) for m in members if data.order == "stream"]
-    blocks = Blocks(rows, ensemble.which, [(m.seed, m.replicate) for m in members], batch_size, data.order, streams)
+    seeds, fresh = [(m.seed, m.replicate) for m in members], ensemble.fresh_noise(members)
+    blocks = Blocks(rows, ensemble.which, seeds, batch_size, data.order, streams, fresh)
     module = LinearRegression(ensemble, members, settings.max_epochs * blocks.steps_per_epoch, keep_path)
     lightning.fit(module, datamodule=blocks)
     everyone = torch.arange(len(members), device=ensemble.device)
@@ -81,6 +85,13 @@ def train(
     return outcome
 
 
+def solutions(members: Sequence[Member]) -> list[Answer | UserError]:
+    """The exact answer of each member, as its optimizer asks for it, or why there is none."""
+    optimizers = [m.make_optimizer for m in members]
+    ridges, methods = [ridge_of(o) for o in optimizers], [method_of(o) for o in optimizers]
+    return Solutions().of([(m.problem, m.noise) for m in members], ridges, methods)
+
+
 def solve_exactly(members: Sequence[Member], answers: Sequence[Answer | UserError]) -> Outcome:
     """`optimizer=exact`: the outcome of members whose answers are these, or why there is none; raised if all failed."""
     found = {k: answer for k, answer in enumerate(answers) if isinstance(answer, Answer)}
@@ -92,11 +103,14 @@ def solve_exactly(members: Sequence[Member], answers: Sequence[Answer | UserErro
     ensemble = Ensemble(members, torch.float64, torch.device("cpu"))
     names = [name for name in ("train", "val", "test") if ensemble.parts[name].y.shape[1]]
     metrics, scale = ensemble.evaluate(theta, torch.arange(len(members)), names)
+    if first.kind in NAIVE:
+        ensemble.solve(members)
+        metrics |= ensemble.parameter_error(theta, torch.arange(len(members)))
     inferences = _inferences(members, found, metrics["train/nll"])
 
     def spread(values: list[Any]) -> Tensor:
         """Those of the members with an answer, nan for the others."""
-        own = torch.stack([torch.as_tensor(value, dtype=torch.float64) for value in values])
+        own = torch.stack(values) if isinstance(values[0], Tensor) else torch.tensor(values, dtype=torch.float64)
         return torch.full((len(members), *own.shape[1:]), math.nan, dtype=torch.float64).index_copy(0, at, own)
 
     at = torch.tensor(list(found))
@@ -117,18 +131,18 @@ def solve_exactly(members: Sequence[Member], answers: Sequence[Answer | UserErro
 
 def _inferences(members: Sequence[Member], answers: dict[int, Answer], mean_nll: Tensor) -> list[Inference]:
     """Once for members that share problem and answer."""
-    known: dict[Hashable, Inference] = {}
-    found = []
+    wanted: dict[Hashable, Wanted] = {}
+    keys: list[Hashable] = []
     for k, answer in answers.items():
         member, nll = members[k], float(mean_nll[k])
         how = member.make_optimizer if isinstance(member.make_optimizer, Exact) else Exact()
         drawn = (member.seed, member.replicate) if how.standard_errors == "bootstrap" else None
-        key = id(member.problem), id(answer), how, drawn
-        if key not in known:
+        keys.append((id(member.problem), id(answer), how, drawn))
+        if keys[-1] not in wanted:
             draw = generator(member.seed, "bootstrap", member.replicate)
-            known[key] = infer(member.problem, member.noise, answer, how, nll, draw)
-        found.append(known[key])
-    return found
+            wanted[keys[-1]] = Wanted(member.problem, member.noise, answer, how, nll, draw)
+    found = dict(zip(wanted, inferences(list(wanted.values()))))
+    return [found[key] for key in keys]
 
 
 def _outcome(ensemble: Ensemble, theta: Tensor, metrics: dict[str, Tensor], scale: Tensor | None) -> Outcome:

@@ -1,0 +1,56 @@
+"""Theory of counts (exercise 8): what a normal law loses on them, precision, and coverage of intervals."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special, stats
+
+Array = NDArray[np.float64]
+Z = float(stats.norm.ppf(0.975))  # an interval at 95 % reaches so many standard errors
+MEAN_RATE = 6.0
+
+
+def line(n: int, spread: float) -> tuple[Array, Array]:
+    """D (n, 2) and rates (n,) from low to spread * low, of mean MEAN_RATE."""
+    x = np.linspace(0, 1, n)
+    low = 2 * MEAN_RATE / (1 + spread)
+    return np.column_stack((x, np.ones(n))), low + (spread - 1) * low * x
+
+
+def slope_variances(n: int, spread: float) -> dict[str, float]:
+    """Of the slope: Fisher's bound, the inverse of D' diag(1 / rate) D, and H D' diag(rate) D H, H = (D'D)^-1."""
+    D, rates = line(n, spread)
+    H = np.linalg.inv(D.T @ D)
+    bound = np.linalg.inv(D.T @ (D / rates[:, None]))
+    return {"bound": float(bound[0, 0]), "ols": float((H @ D.T @ (D * rates[:, None]) @ H)[0, 0])}
+
+
+def wald_coverage(expected: float) -> float:
+    """Of log(T / n) +- Z / sqrt(T) for T ~ Poisson(expected), T = 0 counted as a miss: what constant rates have."""
+    total = np.arange(1, int(expected + 20 * math.sqrt(expected)) + 20)
+    hits = np.abs(np.log(total / expected)) <= Z / np.sqrt(total)
+    return float(stats.poisson.pmf(total, expected)[hits].sum())
+
+
+def shrunk(ratio: float) -> float:
+    """P(|N| < Z / ratio): coverage of intervals whose standard error is too small by the ratio."""
+    return float(2 * stats.norm.cdf(Z / ratio) - 1)
+
+
+def gap(rate: float) -> float:
+    """KL(Poisson || N(rate, rate) in unit cells): sum p log(p / cell)."""
+    k = np.arange(int(rate + 12 * math.sqrt(rate)) + 30)
+    z = (k - rate) / math.sqrt(rate)
+    half, side = 0.5 / math.sqrt(rate), -np.abs(z)
+    cell = stats.norm.cdf(side + half) - stats.norm.cdf(side - half)
+    return float(special.rel_entr(stats.poisson.pmf(k, rate), np.maximum(cell, 1e-300)).sum())
+
+
+def counts(rates: Array, dispersion: float, R: int, rng: np.random.Generator) -> Array:
+    """(R, n) of variance dispersion * rate: Poisson counts whose rate is a gamma variable, if above one."""
+    if dispersion > 1:
+        rates = rng.gamma(rates / (dispersion - 1), dispersion - 1, (R, len(rates)))
+    return rng.poisson(rates, (R, rates.shape[-1])).astype(float)

@@ -1,0 +1,102 @@
+"""All exercises in their small form, through the real command: what `make exercises SMOKE=1` does."""
+
+import json
+import math
+import re
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+
+from command_line import environment
+from noiseworks.experiment import exercise_files
+from noiseworks.study.exercise import exercises
+
+QUESTIONS = ["1.1", "1.2", "1.3", "2", "3", *(f"4.{i}" for i in range(1, 5)), "5.1", "5.2", "5.3", "6"]
+QUESTIONS += ["7.1", "7.2", "7.3", *(f"8.{i}" for i in range(1, 5)), *(f"T{i}" for i in range(1, 10))]
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("smoke")
+    command = [sys.executable, "-m", "noiseworks.exercises", "--smoke"]
+    done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return folder, done
+
+
+@pytest.fixture(scope="module")
+def verdicts(smoke):
+    return json.loads((smoke[0] / "report" / "verdicts.json").read_text())
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_every_question_has_a_claim_and_a_control(verdicts, question):
+    kinds = Counter(
+        v["kind"] for v in verdicts if v["exercise"].split(".")[: question.count(".") + 1] == question.split(".")
+    )
+    assert kinds["claim"] >= 1
+    assert kinds["control"] >= 1
+
+
+def test_verdicts_follow_the_rule(verdicts):
+    for v in verdicts:
+        assert list(v) == ["exercise", "claim", "kind", "theory", "estimate", "lo", "hi", "margin", "verdict"]
+        low, high = v["theory"] - v["margin"], v["theory"] + v["margin"]
+        if None in (v["lo"], v["hi"]):  # no number, or infinite
+            assert v["verdict"] == "differs"
+            continue
+        inside, outside = low <= v["lo"] and v["hi"] <= high, v["hi"] < low or v["lo"] > high
+        assert v["verdict"] == ("agrees" if inside else "differs" if outside else "inconclusive")
+        assert math.isfinite(v["estimate"])
+
+
+def test_no_verdict_is_wrong(verdicts):
+    wrong = {"claim": "differs", "control": "agrees"}
+    assert [v for v in verdicts if v["verdict"] == wrong[v["kind"]]] == []
+
+
+def test_sentences_tell_claims_apart(verdicts):
+    twice = [k for k, n in Counter((v["exercise"], v["kind"], v["claim"]) for v in verdicts).items() if n > 1]
+    assert twice == []
+
+
+@pytest.mark.parametrize("path", exercise_files(), ids=lambda path: path.stem)
+def test_pages_answer_in_one_sentence(path):
+    text = path.with_suffix(".md").read_text()
+    assert text.startswith("# ")
+    questions = re.findall(r"^## (\S+) (.*)\n\n> (.*(?:\n> .*)*)\n", text, re.MULTILINE)
+    assert len(questions) == len(re.findall("^## ", text, re.MULTILINE)) > 0
+    for number, question, answer in questions:
+        assert number.startswith(path.stem.partition("_")[0].removeprefix("ex").upper())
+        assert question.endswith("?")
+        assert answer.rstrip().endswith((".", "."))
+
+
+def test_the_report_is_there(smoke):
+    folder, done = smoke
+    assert (folder / "report" / "index.html").exists()
+    assert {path.stem for path in (folder / "report").glob("*.html")} >= {"index"}
+    assert "verdicts as they should be" in done.stdout
+
+
+def test_an_unknown_exercise_is_named(tmp_path):
+    command = [sys.executable, "-m", "noiseworks.exercises", "--only", "12"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert "EX=12 is no exercise; there are 1, " in done.stderr
+
+
+def test_missing_runs_are_named(tmp_path):
+    command = [sys.executable, "-m", "noiseworks.exercises", "--only", "T9", "--from-runs"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert "run `noiseworks -m experiment=t9_network` first" in done.stderr
+
+
+def test_experiments_belong_to_one_exercise():
+    names = [name for exercise in exercises() for name in exercise.experiments]
+    assert len(names) == len(set(names))
+    for exercise in exercises():
+        assert {name.partition("_")[0] for name in exercise.experiments} == {exercise.name.partition("_")[0]}

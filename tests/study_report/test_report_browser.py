@@ -1,0 +1,100 @@
+"""Every page of a report in headless Chromium, wide and narrow, light and dark, and printed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from report_browser import browser, problems
+
+from command_line import client, environment
+from noiseworks.report import Study, read_page, write_site
+from noiseworks.study.exercise import exercises
+
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # Playwright leaves its pipes to the collector
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where `make exercises EX=1 SMOKE=1` was run."""
+    path = tmp_path_factory.mktemp("report")
+    command = [sys.executable, "-m", "noiseworks.exercises", "--only", "1", "--smoke"]
+    done = subprocess.run(command, cwd=path, env=environment(), capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "The report: " in done.stdout
+    return path
+
+
+def test_a_reader_stumbles_over_nothing(folder: Path) -> None:
+    with browser() as started:
+        assert problems(started, folder / "report") == []
+
+
+def test_the_text_of_every_exercise_fits(tmp_path: Path) -> None:
+    """Without runs: no claims and no figures; the formulas and tables of all pages, and the links between them."""
+    with_text = [one for one in exercises() if one.path.with_suffix(".md").exists()]
+    studies = [Study(one, read_page(one.path.with_suffix(".md")), [], [], []) for one in with_text]
+    write_site(studies, tmp_path)
+    with browser() as started:
+        assert problems(started, tmp_path) == []
+
+
+BROKEN = {
+    "the page scrolls sideways": '<div style="width: 2000px">wide</div>',
+    "h3 before": "<h3>a</h3><h5>b</h5>",
+    "id twice": '<p id="same">a</p><p id="same">b</p>',
+    "broken link": '<a href="nowhere.html">a</a><a href="#noplace">b</a>',
+    "image": '<img src="nothing.png">',
+    "request: http": '<img src="http://127.0.0.1:9/a.png" alt="a">',
+    "console": '<script>console.log("a")</script>',
+    "TEXT second over TEXT first": '<figure><svg role="img" viewBox="0 0 99 99" width="99"><desc>d</desc>'
+    '<text x="9" y="50">first</text><text x="10" y="51">second</text></svg></figure>',
+    "cut off in TEXT outside": '<figure><svg role="img" viewBox="0 0 99 99" width="99"><desc>d</desc>'
+    '<text x="90" y="50">outside</text></svg></figure>',
+    "P low over": '<div><p>high</p><p style="margin-top: -3em">low</p></div>',
+    "formula not shown": "<math></math>",
+    "black text": '<figure><svg role="img" viewBox="0 0 99 99" width="99"><desc>d</desc>'
+    '<text x="9" y="50" style="fill: #000">a</text></svg></figure>',
+    "folded lines are lost": '<style media="print">details::details-content { content-visibility: hidden !important }'
+    "</style><details><ul><li>a</li></ul></details>",
+}
+
+
+def test_what_is_broken_is_seen(folder: Path, tmp_path: Path) -> None:
+    """Each mistake put into the first page is found: else the tests above say nothing."""
+    text = (folder / "report" / "index.html").read_text()
+    (tmp_path / "style.css").write_text((folder / "report" / "style.css").read_text())
+    missed = []
+    with browser() as started:
+        for said, mistake in BROKEN.items():
+            (tmp_path / "index.html").write_text(text.replace("</main>", f"{mistake}</main>"))
+            if not any(said in found for found in problems(started, tmp_path, [(1280, "dark")])):
+                missed.append(said)
+    assert missed == []
+
+
+def test_the_report_is_a_run_in_mlflow(folder: Path) -> None:
+    verdicts = json.loads((folder / "report" / "verdicts.json").read_text())
+    store = client(folder)
+    (run,) = store.search_runs([store.get_experiment_by_name("report").experiment_id])
+    claims = [verdict for verdict in verdicts if verdict["kind"] == "claim"]
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics["claims"] == run.data.metrics["1/claims"] == len(claims)
+    assert run.data.metrics["claims_agree"] == sum(claim["verdict"] == "agrees" for claim in claims)
+    assert run.data.metrics["controls_caught"] == run.data.metrics["controls"] == len(verdicts) - len(claims)
+    files = {file.path for file in store.list_artifacts(run.info.run_id)}
+    assert files == {"index.html", "1.html", "style.css", "verdicts.json"}
+
+
+def test_the_page_names_its_runs_and_commands(folder: Path) -> None:
+    page = (folder / "report" / "1.html").read_text()
+    store = client(folder)
+    for name in ("ex1_descent", "ex1_median", "ex1_estimators"):
+        assert f"noiseworks -m experiment={name}" in page
+        runs = store.search_runs([store.get_experiment_by_name(name).experiment_id])
+        assert [run.info.run_id for run in runs if run.info.run_id not in page] == []
+    assert "make exercises EX=1" in page
+    assert "Made from small runs" in page

@@ -1,0 +1,147 @@
+"""Runs read back: made by the real command, kept in SQLite; and what is said when they are not as they should be."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+
+from command_line import Server, client, environment
+from noiseworks.errors import UserError
+from noiseworks.study import Runs
+
+NAME = "ex1_median"
+SMALL = ["replicates=3", "trainer.progress_bar=false"]
+TYPED = " ".join(SMALL)
+
+
+@pytest.fixture(scope="module")
+def folder(command: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two sweeps with the same overrides, then one with another seed."""
+    path = tmp_path_factory.mktemp("runs")
+    for more in ([], [], ["seed=7"]):
+        command(path, "-m", f"experiment={NAME}", *SMALL, *more).succeeded()
+    return path
+
+
+@pytest.fixture
+def store(folder: Path) -> MlflowClient:
+    return client(folder)
+
+
+def read(folder: Path, *overrides: str, name: str = NAME) -> Runs:
+    return Runs({name: list(overrides)}, f"sqlite:///{folder / 'mlflow.db'}")
+
+
+def sweeps(store: MlflowClient, *more: str) -> list[str]:
+    """The parents' ids of those with the overrides SMALL and more, the newest first."""
+    experiment = store.get_experiment_by_name(NAME)
+    found = store.search_runs([experiment.experiment_id], "tags.sweep_id != ''", order_by=["start_time desc"])
+    return [run.info.run_id for run in found if run.data.tags["overrides"] == " ".join([*SMALL, *more])]
+
+
+def test_the_newest_sweep_with_the_same_overrides_is_taken(folder: Path, store: MlflowClient) -> None:
+    second, first = sweeps(store)
+    (seven,) = sweeps(store, "seed=7")
+    sweep = read(folder, *SMALL)[NAME]
+    assert sweep.parent.info.run_id == second
+    assert read(folder, *SMALL, "seed=7")[NAME].parent.info.run_id == seven
+    assert len({first, second, seven}) == 3
+    assert [run.found.data.tags["job"] for run in sweep] == ["0", "1", "2", "3"]
+    assert {run.found.data.tags["mlflow.parentRunId"] for run in sweep} == {second}
+
+
+@pytest.mark.parametrize("typed", [[], SMALL[:1], [*SMALL, "seed=8"]], ids=["none", "fewer", "another seed"])
+def test_other_overrides_are_not_taken(folder: Path, typed: list[str]) -> None:
+    command = " ".join(["noiseworks", "-m", f"experiment={NAME}", *typed])
+    with pytest.raises(UserError, match=f"no runs of experiment={NAME} in .*mlflow.db; run `{command}` first"):
+        read(folder, *typed)[NAME]
+
+
+def test_runs_are_found_by_their_settings(folder: Path) -> None:
+    sweep = read(folder, *SMALL)[NAME]
+    assert len(sweep.where(noise="laplace")) == 2
+    run = sweep.one({"data.num_examples": 21}, noise="laplace")
+    assert run.params["data.num_examples"] == "21"
+    assert run["exact/unique"] == 1.0
+    assert math.isnan(run["no/such/metric"])
+    assert run.copies["coefficient/intercept"].shape == (3,)
+    with pytest.raises(UserError, match=f"experiment={NAME} has 2 runs with noise=laplace; there must be one"):
+        sweep.one(noise="laplace")
+    with pytest.raises(UserError, match="has 0 runs with noise=poisson"):
+        sweep.one(noise="poisson")
+
+
+def test_least_squares_and_least_absolute_values_saw_the_same_numbers(folder: Path) -> None:
+    """By the data set's digest: paired."""
+    sweep = read(folder, *SMALL)[NAME]
+    laplace, gaussian = (sweep.one({"data.num_examples": 21}, noise=noise) for noise in ("laplace", "gaussian"))
+    assert laplace.copies["train/mae"].max() > 0
+    assert np.all(laplace.copies["train/mae"] <= gaussian.copies["train/mae"])
+    assert np.all(laplace.copies["train/rmse"] >= gaussian.copies["train/rmse"])
+
+
+def test_no_runs_at_all(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"There are no runs of experiment=ex1_descent in .*; run `noiseworks -m exp"):
+        Runs(uri=f"sqlite:///{tmp_path / 'mlflow.db'}")["ex1_descent"]
+
+
+@pytest.fixture
+def changed(store: MlflowClient) -> Iterator[str]:
+    """The newest sweep, marked as made with another configuration."""
+    (newest,) = sweeps(store, "seed=7")
+    digest = store.get_run(newest).data.tags["experiment.digest"]
+    store.set_tag(newest, "experiment.digest", "0123456789abcdef")
+    yield newest
+    store.set_tag(newest, "experiment.digest", digest)
+
+
+def test_runs_of_another_configuration_are_stale(folder: Path, changed: str) -> None:
+    said = (
+        f"are older than conf/experiment/{NAME}.yaml, or than its .*; run `noiseworks -m experiment={NAME} {TYPED} seed"
+    )
+    with pytest.raises(UserError, match=said):
+        read(folder, *SMALL, "seed=7")[NAME]
+    assert len(read(folder, *SMALL)[NAME]) == 4  # the others are as they were
+
+
+def test_a_sweep_with_a_failed_job_is_refused_with_its_reason(folder: Path, command: Server) -> None:
+    typed = [*SMALL, "data.batch_size=1000", "optimizer=minibatch_sgd", "schedule=constant"]
+    assert command(folder, "-m", f"experiment={NAME}", *typed).status == 1
+    with pytest.raises(
+        UserError, match=r"newest sweep of .* is FAILED, with 4 of 4 jobs not finished: .*batch_size.*\d\. Run `"
+    ):
+        read(folder, *typed)[NAME]
+
+
+def test_a_sweep_with_a_killed_job_is_refused(folder: Path, store: MlflowClient) -> None:
+    child = read(folder, *SMALL, "seed=7")[NAME][2].id
+    store.update_run(child, status="KILLED")
+    try:
+        with pytest.raises(UserError, match=r"with 1 of 4 jobs not finished: it was stopped\. Run `"):
+            read(folder, *SMALL, "seed=7")[NAME]
+    finally:
+        store.update_run(child, status="FINISHED")
+
+
+def test_make_report_says_which_runs_are_missing(tmp_path: Path) -> None:
+    """The command behind `make report`, where nothing was run: one sentence, status 2, no traceback."""
+    command = [sys.executable, "-m", "noiseworks.exercises", "--from-runs", "--only", "1"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert done.stderr.startswith("noiseworks: There are no runs of experiment=ex1_descent in sqlite:///")
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "report" / "index.html").exists()
+
+
+def test_an_exercise_that_is_none_is_named(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "noiseworks.exercises", "--only", "99"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert done.stderr.startswith("noiseworks: EX=99 is no exercise; there are 1, 2")
