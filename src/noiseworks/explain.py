@@ -15,6 +15,9 @@ from omegaconf import OmegaConf
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
 
+MOST_OPTIONS = 15  # that a sentence names
+
+
 def explain(error: BaseException, arguments: Sequence[str], conf: Path) -> str | None:
     """None for an error that is not of the configuration's."""
     if not isinstance(error, (HydraException, OmegaConfBaseException)):
@@ -47,7 +50,12 @@ def _unknown_option(group: str, option: str, options: Sequence[str]) -> str:
     """`options` are those that Hydra lists, a --config-dir included."""
     if not options:
         return f"{group}={option}: there is no group {group}."
-    return f"{group}={option} is unknown{_nearest(option, options, f'{group}=')}; it can be {', '.join(options)}."
+    shown, more = options, ""
+    if len(options) > MOST_OPTIONS:
+        begin = [name for name in options if name[:3] == option[:3]] or options
+        shown = begin[:MOST_OPTIONS]
+        more = f" and {len(options) - len(shown)} more (`noiseworks --help` lists them)"
+    return f"{group}={option} is unknown{_nearest(option, options, f'{group}=')}; it can be {', '.join(shown)}{more}."
 
 
 def _unknown_key(key: str, arguments: Sequence[str], conf: Path) -> str:

@@ -52,9 +52,7 @@ def test_a_column_of_zeros_is_named():
     D[:, 2] = 0  # exactly singular, whatever is rounded
     y = design(P=1, seed=1)[:, 0]
     for method in ("inverse", "cholesky", "qr"):
-        with pytest.raises(
-            UserError, match=f"method={method} found.*30 rows, 4 columns and rank 3"
-        ):
+        with pytest.raises(UserError, match=f"method={method} found.*30 rows, 4 columns and rank 3"):
             solved(problem(D, y, method))
     theta = solved(problem(D, y, "svd")).theta
     torch.testing.assert_close(theta, solve(Gaussian(), D, y).theta)
