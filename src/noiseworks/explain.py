@@ -14,7 +14,6 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import OmegaConf
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
-
 MOST_OPTIONS = 15  # that a sentence names
 
 
