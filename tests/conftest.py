@@ -1,4 +1,5 @@
-"""Two workers on two cores: one thread each, since threads that wait for each other cost more than they give."""
+"""Three workers on two cores, as tests often wait for what they started; one thread each, since threads that wait for
+each other cost more than they give."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from _pytest.mark.structures import ParameterSet
 from sweep_runs import BASIC, SMALL, Left, assert_same_contents, sweep
 
 NOISES = [
@@ -37,16 +38,17 @@ def assert_same_jobs(together: Left, alone: Left) -> None:
         assert_same_contents(run, alone.children[job], together.folder, tolerance, f"job {job} {swept}")
 
 
-@pytest.mark.parametrize(
-    ("kind", "optimizers"),
-    [
-        ("shared", "momentum"),
-        ("own", "others"),
-        pytest.param("shared", "others", marks=pytest.mark.soak),
-        pytest.param("own", "momentum", marks=pytest.mark.soak),
-    ],
-)
-@pytest.mark.parametrize("noise", NOISES)
+def product() -> list[ParameterSet]:
+    """All of it; what every noise has but one of, in turn, is left to the soak."""
+    ways = [(kind, optimizers) for kind in ("shared", "own") for optimizers in OPTIMIZERS]
+    return [
+        pytest.param(noise, *way, marks=[] if number == i % len(ways) else pytest.mark.soak)
+        for i, noise in enumerate(NOISES)
+        for number, way in enumerate(ways)
+    ]
+
+
+@pytest.mark.parametrize(("noise", "kind", "optimizers"), product())
 def test_together_as_alone(command, tmp_path, noise, kind, optimizers):
     small = [argument for argument in SMALL if kind == "own" or not argument.startswith(("data=", "data.num"))]
     arguments = [*small, *rows_of(kind, tmp_path), f"noise={noise}", *OPTIMIZERS[optimizers], "seed=0,1"]
