@@ -1,10 +1,11 @@
 """How often true claims are confirmed and controls caught, over fresh seeds: experiments/power.json, for the report.
 
-    python scripts/verdict_power.py --seeds 10 [--only 5 T4] [--workers 2] [--out experiments/power.json]
+    python scripts/verdict_power.py --seeds 10 [--only 5 T4] [--again] [--workers 2] [--folder power]
 
-Everything is run once a seed, into a store of its own (--folder, else a temporary one). Exercises that measure time
-are left out: their claims do not depend on a seed. A miss is a claim that does not agree, or a control that does not
-differ.
+Everything is run once a seed, which takes as long as `make exercises`, with its runs and verdicts in --folder: started
+again it goes on where it was stopped. --only runs these exercises; --again forgets what was found for them. Exercises
+that measure time are left out: their claims do not depend on a seed. A miss is a claim that does not agree, or a
+control that does not differ.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -24,59 +25,90 @@ from noiseworks.study.exercise import Exercise, exercises
 from noiseworks.study.intervals import proportion
 from noiseworks.study.runs import Runs
 
+JOURNAL = Path("verdicts.jsonl")  # a line for each seed and exercise; of two the later counts
+Verdicts = dict[tuple[int, str], list[dict[str, Any]]]
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--first", type=int, default=1001, help="the first seed")
     parser.add_argument("--only", nargs="*", default=[], metavar="EX")
+    parser.add_argument("--again", action="store_true")
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--folder", type=Path, help="where the runs go; kept")
+    parser.add_argument("--folder", type=Path, default=Path("power"))
     parser.add_argument("--out", type=Path, default=Path("experiments/power.json"))
     args = parser.parse_args()
-    args.out = args.out.absolute()
+    out = args.out.absolute()
     chosen = [exercise for exercise in exercises(args.only) if not exercise.alone]
-    seeds = range(args.first, args.first + args.seeds)
-    with tempfile.TemporaryDirectory(prefix="noiseworks-") as temporary:
-        folder = (args.folder or Path(temporary)).absolute()
-        folder.mkdir(parents=True, exist_ok=True)
-        os.chdir(folder)
-        verdicts = [pair for seed in seeds for pair in judged(chosen, seed, args.workers)]
-    found = {"seeds": list(seeds), "exercises": [exercise.number for exercise in chosen]}
-    found |= {"rates": [rate(kind, verdicts) for kind in ("claim", "control")], "misses": misses(verdicts)}
-    args.out.write_text(json.dumps(found, indent=2) + "\n")
-    print(json.dumps(found, indent=2))
+    args.folder.mkdir(parents=True, exist_ok=True)
+    os.chdir(args.folder)
+    found = read()
+    for seed in range(args.first, args.first + args.seeds):
+        todo = [exercise for exercise in chosen if args.again or (seed, exercise.number) not in found]
+        if todo:
+            found |= judged(todo, seed, args.workers)
+            out.write_text(json.dumps(summary(found), indent=2) + "\n")
+    print(json.dumps(summary(found), indent=2))
 
 
-def judged(chosen: list[Exercise], seed: int, workers: int) -> list[tuple[int, Claim]]:
-    """(seed, claim) of everything, run with this seed."""
+def read() -> Verdicts:
+    lines = [json.loads(line) for line in JOURNAL.read_text().splitlines()] if JOURNAL.exists() else []
+    return {(line["seed"], line["exercise"]): line["verdicts"] for line in lines}
+
+
+def judged(chosen: list[Exercise], seed: int, workers: int) -> Verdicts:
+    """Run with this seed, and written down."""
     started = time.monotonic()
     todo = [Experiment(n, o) for exercise in chosen for n, o in exercise.overrides(smoke=False, seed=seed).items()]
     for done in run_all(todo, Path("logs") / str(seed), workers):
         if done.status:
             raise SystemExit(f"{done.experiment.name} failed; see {done.log}:\n{done.log.read_text()[-2000:]}")
     runs = Runs({n: o for exercise in chosen for n, o in exercise.overrides(smoke=False, seed=seed).items()})
-    found = [(seed, claim) for exercise in chosen for claim in exercise.claims(runs)]
-    wrong = [claim for _, claim in found if not claim.as_hoped]
-    print(f"seed {seed}: {len(wrong)} of {len(found)} missed, {time.monotonic() - started:.0f} s", flush=True)
-    for claim in wrong:
-        print(f"  {claim.kind} {claim.exercise} {claim.verdict}: {claim.claim}; {claim.found}, {claim.theory} +- "
-              f"{claim.margin}", flush=True)  # fmt: skip
+    found = {(seed, exercise.number): [row(claim) for claim in exercise.claims(runs)] for exercise in chosen}
+    with JOURNAL.open("a") as journal:
+        for (_, number), verdicts in found.items():
+            journal.write(json.dumps({"seed": seed, "exercise": number, "verdicts": verdicts}) + "\n")
+    count, wrong = sum(map(len, found.values())), list(missed(found.values()))
+    print(f"seed {seed}: {len(wrong)} of {count} missed, {time.monotonic() - started:.0f} s", flush=True)
+    for miss in wrong:
+        print("  {kind} {exercise} {verdict}: {claim}; {found}".format(**miss), flush=True)
     return found
 
 
-def rate(kind: str, verdicts: list[tuple[int, Claim]]) -> dict[str, Any]:
+def row(claim: Claim) -> dict[str, Any]:
+    found = f"{claim.found}, {claim.theory} +- {claim.margin}"
+    kept = {key: getattr(claim, key) for key in ("exercise", "kind", "claim", "verdict")}
+    return {**kept, "as_hoped": bool(claim.as_hoped), "found": found}
+
+
+def missed(verdicts: Iterable[list[dict[str, Any]]]) -> Iterable[dict[str, Any]]:
+    return (row for rows in verdicts for row in rows if not row["as_hoped"])
+
+
+def summary(found: Verdicts) -> dict[str, Any]:
+    """Over the seeds for which there is everything."""
+    numbers = {number for _, number in found}
+    seeds = sorted(seed for seed in {seed for seed, _ in found} if all((seed, number) in found for number in numbers))
+    verdicts = [rows for (seed, _), rows in found.items() if seed in seeds]
+    keys = ("exercise", "kind", "claim", "verdict")
+    counts = Counter(tuple(row[key] for key in keys) for row in missed(verdicts))
+    return {
+        "seeds": seeds,
+        "exercises": sorted(numbers),
+        "rates": [rate(kind, verdicts) for kind in ("claim", "control")],
+        "misses": [{**dict(zip(keys, miss)), "times": times} for miss, times in counts.items()],
+    }
+
+
+def rate(kind: str, verdicts: list[list[dict[str, Any]]]) -> dict[str, Any]:
     """How many came out as they should, with the 99 % interval of the rate (Wilson's)."""
-    hoped = [claim.as_hoped for _, claim in verdicts if claim.kind == kind]
+    hoped = [row["as_hoped"] for rows in verdicts for row in rows if row["kind"] == kind]
+    if len(hoped) < 2:
+        return {"kind": kind, "count": len(hoped), "as_hoped": sum(hoped)}
     found = proportion(hoped)
     return {"kind": kind, "count": len(hoped), "as_hoped": sum(hoped), "rate": found.estimate, "lo": found.lo,
             "hi": found.hi}  # fmt: skip
-
-
-def misses(verdicts: list[tuple[int, Claim]]) -> list[dict[str, Any]]:
-    counts = Counter((c.exercise, c.kind, c.claim, c.verdict) for _, c in verdicts if not c.as_hoped)
-    keys = ("exercise", "kind", "claim", "verdict")
-    return [{**dict(zip(keys, key)), "times": times} for key, times in counts.items()]
 
 
 if __name__ == "__main__":

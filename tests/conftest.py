@@ -4,7 +4,10 @@ each other cost more than they give."""
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 os.environ["OMP_NUM_THREADS"] = "1"  # for the commands that tests start
@@ -12,6 +15,7 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
 import pytest
 import torch
+from filelock import FileLock
 
 if TYPE_CHECKING:
     from command_line import Server
@@ -27,3 +31,23 @@ def command() -> Iterator[Server]:
     server = Server()
     yield server
     server.close()
+
+
+@pytest.fixture(scope="session")
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where all exercises were run in their small form, as `make exercises SMOKE=1` does; stdout beside the report.
+    Once for all workers: whoever comes first."""
+    from command_line import environment
+
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "smoke"
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            folder.mkdir()
+            command = [sys.executable, "-m", "noiseworks.exercises", "--smoke"]
+            done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=900)
+            for name, text in (("stdout", done.stdout), ("stderr", done.stderr), ("status", str(done.returncode))):
+                (folder / name).write_text(text)
+    said = [(folder / name).read_text() for name in ("stdout", "stderr")]
+    assert (folder / "status").read_text() == "0", "\n".join(text[-3000:] for text in said)
+    return folder

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
 import sys
 from pathlib import Path
-from types import FrameType
 from typing import Any, NoReturn
 
 import hydra
@@ -15,6 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from noiseworks import stop
 from noiseworks.errors import FitFailed, UserError
 from noiseworks.sweep.callback import SweepBegins
 
@@ -37,9 +36,11 @@ def task(cfg: DictConfig) -> Any:
     gc.disable()
     from noiseworks.run import run
 
+    stop.check()
     try:
         return run(cfg)
     except Exception as error:
+        stop.check()
         message = _explained(error)
         if message is not None and HydraConfig.get().mode == RunMode.MULTIRUN:
             print(f"noiseworks: job {HydraConfig.get().job.num}: {message}", file=sys.stderr)
@@ -77,10 +78,9 @@ def main() -> None:
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ[FULL_ERROR_WANTED] = str(int(wants_traceback))
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come through to here
-    for number in (signal.SIGINT, signal.SIGTERM):  # of a KeyboardInterrupt Lightning would make exit status 1
-        signal.signal(number, _terminate)
+    stop.exit_on_signals()
     try:
-        hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="config")(task)()
+        _start()
     except BaseException as error:
         jobs_failed = _end_sweep(error)
         if wants_traceback or not isinstance(error, Exception):
@@ -93,6 +93,13 @@ def main() -> None:
             raise
         _complain(message, error)
     _end_sweep(None)
+
+
+def _start() -> None:
+    try:
+        hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="config")(task)()
+    finally:
+        stop.check()
 
 
 def _end_sweep(error: BaseException | None) -> str | None:
@@ -118,7 +125,3 @@ def _explained(error: Exception) -> str | None:
 def _complain(message: str, error: Exception) -> NoReturn:
     print(f"noiseworks: {message}", file=sys.stderr)
     sys.exit(1 if isinstance(error, FitFailed) else 2)
-
-
-def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
-    sys.exit(128 + signum)

@@ -12,6 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from noiseworks import stop
 from noiseworks.errors import FitFailed, UserError
 from noiseworks.job import Job, make_job
 from noiseworks.layout import layout
@@ -87,6 +88,7 @@ def _in_sweep(job: Job, folder: Path, sweep: Sweep, num: int, overrides: list[st
         record = Record(job, problem, folder, sweep, num)
         outcome, metrics, failure = _fit(job, members, solved, record, started)
     except Exception as error:
+        stop.check()
         run = None if record is None else record.run_id
         journal.append(sweep.folder, [replace(row, failure=str(error), run=run)])
         raise

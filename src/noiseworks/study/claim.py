@@ -56,9 +56,9 @@ class Claim:
 
 
 def claim(exercise: str, sentence: str, theory: float, found: Interval, margin: float) -> Claim:
-    return Claim(exercise, sentence, theory, found, margin)
+    return Claim(exercise, sentence, float(theory), found, float(margin))
 
 
 def control(exercise: str, sentence: str, theory: float, found: Interval, margin: float) -> Claim:
     """The same check on runs for which the claim is false; the sentence says what is different about them."""
-    return Claim(exercise, sentence, theory, found, margin, "control")
+    return Claim(exercise, sentence, float(theory), found, float(margin), "control")

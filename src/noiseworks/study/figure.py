@@ -20,7 +20,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from noiseworks.study.intervals import Interval
 
@@ -122,42 +122,28 @@ def theory(axes: Axes, x: ArrayLike, y: ArrayLike, label: str = "theory", color:
 
 def estimates(axes: Axes, x: Sequence[float], found: Sequence[Interval], label: str, number: int = 0) -> None:
     """Estimates with their 99 % intervals; `number` chooses colour and marker."""
-    middle = np.array([interval.estimate for interval in found])
-    ends = np.array([[i.estimate - i.lo, i.hi - i.estimate] for i in found]).T
+    middle, ends = _bars(found)
     with mpl.rc_context(STYLE):
-        axes.errorbar(
-            x,
-            middle,
-            yerr=np.maximum(ends, 0),
-            color=COLORS[number % len(COLORS)],
-            marker=MARKERS[number % len(MARKERS)],
-            markersize=4,
-            linewidth=0,
-            elinewidth=1.2,
-            capsize=2,
-            label=label,
-            zorder=2 + number,
-        )
+        axes.errorbar(x, middle, yerr=ends, label=label, **_look(number))
 
 
 def forest(axes: Axes, names: Sequence[str], found: Sequence[Interval], label: str, number: int = 0) -> None:
     """Estimates with their 99 % intervals, a line each, from the top down (axes.invert_yaxis()); `number` chooses
     colour, marker and a small shift."""
-    y = np.arange(len(found)) + 0.18 * number - 0.09
+    middle, ends = _bars(found)
+    with mpl.rc_context(STYLE):
+        axes.errorbar(middle, np.arange(len(found)) + 0.18 * number - 0.09, xerr=ends, label=label, **_look(number))
+        axes.set_yticks(range(len(names)), names)
+
+
+def _bars(found: Sequence[Interval]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(n,) and (2, n): the estimates, and how far the intervals reach to both sides."""
     middle = np.array([interval.estimate for interval in found])
     ends = np.array([[i.estimate - i.lo, i.hi - i.estimate] for i in found]).T
-    with mpl.rc_context(STYLE):
-        axes.errorbar(
-            middle,
-            y,
-            xerr=np.maximum(ends, 0),
-            color=COLORS[number % len(COLORS)],
-            marker=MARKERS[number % len(MARKERS)],
-            markersize=4,
-            linewidth=0,
-            elinewidth=1.2,
-            capsize=2,
-            label=label,
-            zorder=2 + number,
-        )
-        axes.set_yticks(range(len(names)), names)
+    return middle, np.maximum(ends, 0)
+
+
+def _look(number: int) -> dict[str, Any]:
+    color, marker = COLORS[number % len(COLORS)], MARKERS[number % len(MARKERS)]
+    bars = {"linewidth": 0, "elinewidth": 1.2, "capsize": 2}
+    return {"color": color, "marker": marker, "markersize": 4, "zorder": 2 + number, **bars}

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 
 from hydra_plugins.noiseworks.batch import Report
+from noiseworks import stop
 from noiseworks.errors import UserError
 from noiseworks.measure import measured
 from noiseworks.problem import Problem
@@ -26,6 +27,7 @@ def run_group(group: Group, bar: Bar, report: Report | None = None) -> Iterator[
     ready: list[tuple[SweepJob, list[Member]]] = []
     problems: dict[str, Problem] = {}
     for of in group.jobs:
+        stop.check()
         if of.job.measures:
             yield _measured(of, started, bar)
             continue
@@ -53,6 +55,7 @@ def _measured(of: SweepJob, started: float, bar: Bar) -> Ended:
 
 
 def _reason(error: Exception) -> str:
+    stop.check()
     return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
 
 

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import torch
 
+from noiseworks import stop
 from noiseworks.job import Job
 from noiseworks.problem import Problem
 from noiseworks.tracking import artifacts, contents
@@ -95,7 +96,7 @@ class Record:
         """A job that ends by an exception is FAILED, or KILLED if somebody stopped it."""
         if error is None or self.run is None:
             return
-        stopped = not isinstance(error, Exception)
+        stopped = stop.came() or not isinstance(error, Exception)
         self.run.tag(contents.failure_tag("stopped from outside" if stopped else str(error)))
         if not stopped:
             self.run.log_files([self.folder / "config.yaml"])

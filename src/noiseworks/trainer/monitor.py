@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from noiseworks import stop
 from noiseworks.trainer.regression import LinearRegression
 from noiseworks.trainer.settings import Settings
 
@@ -69,6 +70,7 @@ class Monitor(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: LinearRegression) -> None:  # type: ignore[override]
         """All that is counted is counted on the CPU: here, once an epoch, the device is waited for."""
+        stop.check()
         ensemble, answer = module.ensemble, module.answer()
         on_device, scale = ensemble.evaluate(answer, module.active, self.names)
         on_device |= ensemble.parameter_error(answer, module.active)
