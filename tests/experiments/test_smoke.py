@@ -3,13 +3,10 @@
 import json
 import math
 import re
-import subprocess
-import sys
 from collections import Counter
 
 import pytest
 
-from command_line import environment
 from noiseworks.experiment import exercise_files
 from noiseworks.study.exercise import exercises
 
@@ -68,20 +65,6 @@ def test_pages_answer_in_one_sentence(path):
 def test_the_report_is_there(smoke):
     assert {path.stem for path in (smoke / "report").glob("*.html")} == {"index", *(e.number for e in exercises())}
     assert "verdicts as they should be" in (smoke / "stdout").read_text()
-
-
-def test_an_unknown_exercise_is_named(tmp_path):
-    command = [sys.executable, "-m", "noiseworks.exercises", "--only", "12"]
-    done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=120)
-    assert done.returncode == 2
-    assert "EX=12 is no exercise; there are 1, " in done.stderr
-
-
-def test_missing_runs_are_named(tmp_path):
-    command = [sys.executable, "-m", "noiseworks.exercises", "--only", "T9", "--from-runs"]
-    done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=120)
-    assert done.returncode == 2
-    assert "run `noiseworks -m experiment=t9_network` first" in done.stderr
 
 
 def test_experiments_belong_to_one_exercise():

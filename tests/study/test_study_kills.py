@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from study_runs import UNTRACKED, Kept, check_whole, kill_at, moments, quadratic, states
 
-SOAK = [pytest.param(200, 10, *each, marks=pytest.mark.soak) for each in (("random", 11), ("qmc", 12), ("grid", 13))]
+LONG = [(60, 4, "grid", 3), (200, 10, "random", 11), (200, 10, "qmc", 12), (200, 10, "grid", 13)]
+SOAK = [pytest.param(*each, marks=pytest.mark.soak) for each in LONG]
 
 
 def check_quadratic(kept: Kept) -> None:
@@ -22,7 +23,7 @@ def check_quadratic(kept: Kept) -> None:
     assert kept.study.best_params["optimizer.lr"] == lr[np.argmin(np.abs(lr - 1))]
 
 
-@pytest.mark.parametrize(("n", "kills", "sampler", "seed"), [(60, 4, "random", 1), (60, 4, "grid", 3), *SOAK])
+@pytest.mark.parametrize(("n", "kills", "sampler", "seed"), [(60, 4, "random", 1), *SOAK])
 def test_killed_again_and_again(command, folder, new_folder, n, kills, sampler, seed):
     arguments = quadratic(n, sampler=sampler)
     for moment in moments(seed, kills, jobs=n * 2 // 3):

@@ -16,7 +16,7 @@ from sweep_batches import SMALL, UNTRACKED, child, journal, run_jobs
 from sweep_jobs import make_jobs
 from sweep_runs import BASIC, Left, artifacts, assert_same_runs, read_any, sweep
 
-from command_line import QUIET, noiseworks
+from command_line import QUIET
 from noiseworks.cli import conf_folder
 from noiseworks.errors import FitFailed, UserError
 from noiseworks.run import run
@@ -247,12 +247,12 @@ def test_a_job_by_itself_in_a_study(tmp_path):
             assert returned == pytest.approx(expected, rel=1e-12)
 
 
-def test_a_single_fit(tmp_path):
-    result = noiseworks(tmp_path, *SMALL, QUIET, "tracking=none", "objective=val/lr")
+def test_a_single_fit(command, tmp_path):
+    result = command(tmp_path, *SMALL, QUIET, "tracking=none", "objective=val/lr")
     assert result.status == 1
     assert result.err.startswith("noiseworks: The fit failed: objective=val/lr is no metric of this job, which has ")
     assert "Traceback" not in result.err
-    assert noiseworks(tmp_path, *SMALL, QUIET, "tracking=none", "objective=lr").status == 2
+    assert command(tmp_path, *SMALL, QUIET, "tracking=none", "objective=lr").status == 2
 
 
 def test_the_defaults():
