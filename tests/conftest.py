@@ -4,6 +4,7 @@ each other cost more than they give."""
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -31,6 +32,23 @@ def command() -> Iterator[Server]:
     server = Server()
     yield server
     server.close()
+
+
+@pytest.fixture(scope="session")
+def fresh_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow store with nothing in it: making one takes 2 s."""
+    from noiseworks.tracking.store import open_store
+
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    open_store(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def stocked(fresh_store: Path, tmp_path: Path) -> Path:
+    """A folder with an MLflow store in it."""
+    shutil.copy(fresh_store, tmp_path)
+    return tmp_path
 
 
 @pytest.fixture(scope="session")

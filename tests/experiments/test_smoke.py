@@ -6,7 +6,9 @@ import re
 from collections import Counter
 
 import pytest
+import yaml
 
+from noiseworks.cli import conf_folder
 from noiseworks.experiment import exercise_files
 from noiseworks.study.exercise import exercises
 
@@ -72,3 +74,12 @@ def test_experiments_belong_to_one_exercise():
     assert len(names) == len(set(names))
     for exercise in exercises():
         assert {name.partition("_")[0] for name in exercise.experiments} == {exercise.name.partition("_")[0]}
+
+
+def test_fresh_seeds_leave_sweeps_over_seeds_as_long():
+    for exercise in exercises():
+        for name, overrides in exercise.overrides(smoke=False, seed=7).items():
+            content = yaml.safe_load((conf_folder() / "experiment" / f"{name}.yaml").read_text())
+            own = content.get("hydra", {}).get("sweeper", {}).get("params", {}).get("seed")
+            assert own in (None, "range(0,20)")
+            assert overrides == (["seed=range(7000,7020)", "data.seed=7"] if own else ["seed=7"])

@@ -9,16 +9,6 @@ from pathlib import Path
 import pytest
 from study_postgres import Postgres, serving
 
-from noiseworks.tracking.store import open_store
-
-
-@pytest.fixture(scope="session")
-def fresh_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An MLflow store with nothing in it: making one takes 2 s."""
-    path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    open_store(f"sqlite:///{path}")
-    return path
-
 
 @pytest.fixture
 def new_folder(fresh_store: Path, tmp_path: Path) -> Callable[[str], Path]:

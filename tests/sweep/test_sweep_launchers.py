@@ -93,8 +93,8 @@ def both(command, folder: Path, arguments: list[str]) -> tuple[Left, Left]:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_in_float64(command, tmp_path, case):
-    together, alone = both(command, tmp_path, [*CASES[case], DOUBLE])
+def test_in_float64(command, stocked, case):
+    together, alone = both(command, stocked, [*CASES[case], DOUBLE])
     assert together.result.status == alone.result.status, together.result.err + alone.result.err
     assert_same_runs(together, alone, 1e-9)
     assert_same_journals(together, alone, 1e-9, "FINISHED")
@@ -102,8 +102,8 @@ def test_in_float64(command, tmp_path, case):
 
 
 @pytest.mark.parametrize("case", SINGLE)
-def test_in_float32(command, tmp_path, case):
-    together, alone = both(command, tmp_path, SINGLE[case])
+def test_in_float32(command, stocked, case):
+    together, alone = both(command, stocked, SINGLE[case])
     together.result.succeeded()
     alone.result.succeeded()
     assert_same_runs(together, alone, 1e-5)
@@ -168,19 +168,19 @@ ASSERT_MORE = {
 
 
 @pytest.mark.parametrize("launcher", ["vectorized", "basic"])
-def test_the_latest_metrics_are_those_of_the_answer(command, tmp_path, launcher):
-    left = sweep(command, tmp_path, *CASES["patience with adam"], f"hydra/launcher={launcher}")
+def test_the_latest_metrics_are_those_of_the_answer(command, stocked, launcher):
+    left = sweep(command, stocked, *CASES["patience with adam"], f"hydra/launcher={launcher}")
     for run in left.children.values():
         said = read_any(artifacts(run)["metrics.json"])
         assert untimed(run.data.metrics) == pytest.approx(said)
 
 
 @pytest.mark.parametrize("case", ["diverging", "batches"])
-def test_the_journal_of_failed_jobs(command, tmp_path, case):
-    together, alone = both(command, tmp_path, [*CASES[case], "seed=3"])
+def test_the_journal_of_failed_jobs(command, stocked, case):
+    together, alone = both(command, stocked, [*CASES[case], "seed=3"])
     assert_same_journals(together, alone, 1e-5, "FAILED")
 
 
-def test_the_trajectory_of_a_member_that_left(command, tmp_path):
-    together, alone = both(command, tmp_path, [*CASES["diverging"], DOUBLE, "tracking.trajectory=true"])
+def test_the_trajectory_of_a_member_that_left(command, stocked):
+    together, alone = both(command, stocked, [*CASES["diverging"], DOUBLE, "tracking.trajectory=true"])
     assert_same_runs(together, alone, 1e-9)

@@ -49,12 +49,12 @@ def product() -> list[ParameterSet]:
 
 
 @pytest.mark.parametrize(("noise", "kind", "optimizers"), product())
-def test_together_as_alone(command, tmp_path, noise, kind, optimizers):
+def test_together_as_alone(command, stocked, noise, kind, optimizers):
     small = [argument for argument in SMALL if kind == "own" or not argument.startswith(("data=", "data.num"))]
-    arguments = [*small, *rows_of(kind, tmp_path), f"noise={noise}", *OPTIMIZERS[optimizers], "seed=0,1"]
+    arguments = [*small, *rows_of(kind, stocked), f"noise={noise}", *OPTIMIZERS[optimizers], "seed=0,1"]
     precisions = f"trainer.precision={','.join(TOLERANCE)}"
-    together = sweep(command, tmp_path, *arguments, precisions, name="together")
-    alone = sweep(command, tmp_path, *arguments, precisions, BASIC, name="alone")
+    together = sweep(command, stocked, *arguments, precisions, name="together")
+    alone = sweep(command, stocked, *arguments, precisions, BASIC, name="alone")
     together.result.succeeded()
     alone.result.succeeded()
     assert len(together.children) == (12 if optimizers == "others" else 8)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 
+import yaml
+
+from noiseworks.cli import conf_folder
 from noiseworks.errors import UserError
 from noiseworks.experiment import exercise_files, load
 from noiseworks.study.claim import Claim
@@ -50,8 +54,10 @@ class Exercise:
 
     def overrides(self, smoke: bool, seed: int | None) -> dict[str, list[str]]:
         """Of each experiment: what is typed beside its name."""
-        fresh = [] if seed is None else [f"seed={seed}"]
-        return {name: [*(small if smoke else ()), *fresh] for name, small in self.experiments.items()}
+        return {
+            name: [*(small if smoke else ()), *([] if seed is None else _fresh(name, seed))]
+            for name, small in self.experiments.items()
+        }
 
     def claims(self, runs: Runs) -> list[Claim]:
         found: Iterable[Claim] = self.module.claims(runs)
@@ -60,6 +66,16 @@ class Exercise:
     def figures(self, runs: Runs) -> list[Figure]:
         found: Iterable[Figure] = self.module.figures(runs)
         return list(found)
+
+
+def _fresh(experiment: str, seed: int) -> list[str]:
+    """Everything drawn anew; an experiment that sweeps seeds sweeps as many others."""
+    content = yaml.safe_load((conf_folder() / "experiment" / f"{experiment}.yaml").read_text())
+    own = content.get("hydra", {}).get("sweeper", {}).get("params", {}).get("seed")
+    if own is None:
+        return [f"seed={seed}"]
+    first, end = (1000 * seed + int(number) for number in re.findall(r"\d+", own))
+    return [f"seed=range({first},{end})", f"data.seed={seed}"]
 
 
 def exercises(only: Sequence[str] = ()) -> list[Exercise]:
