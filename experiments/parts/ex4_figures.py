@@ -30,7 +30,8 @@ def figures(runs: Runs) -> Iterator[Figure]:
         condition_figure(runs),
         copy_figure(runs),
         entries_figure(runs),
-        *path_figures(runs),
+        null_figure(runs),
+        descent_figure(runs),
         ridge_figure(runs),
     )
 
@@ -77,12 +78,11 @@ def copy_figure(runs: Runs) -> Figure:
 
 def entries_figure(runs: Runs) -> Figure:
     drawing, axes = study.panels()
-    for number, law in enumerate(("normal", "laplace", "correlated")):
-        copies = noisy(runs, law, 20, 0.5).copies
-        at = np.arange(len(ENTRIES)) + 0.2 * (number - 1)
-        study.estimates(axes, at.tolist(), [study.mean(copies[f"g{j}{k}"]) for j, k in ENTRIES], law, number)
+    copies = {law: noisy(runs, law, 20, 0.5).copies for law in ("normal", "laplace", "correlated")}
+    found = {law: [study.mean(each[f"g{j}{k}"]) for j, k in ENTRIES] for law, each in copies.items()}
+    study.series(axes, range(len(ENTRIES)), found, shift=0.2)
     expected = [float(j == k) for j, k in ENTRIES]
-    axes.scatter(range(len(ENTRIES)), expected, marker="_", s=260, color=study.INK, linewidths=1, label="identity")
+    study.dashes(axes, range(len(ENTRIES)), expected, "identity", size=260, linewidths=1)
     axes.set_xticks(range(len(ENTRIES)), [f"{j + 1}{k + 1}" for j, k in ENTRIES])
     axes.set(xlabel="entry (row, column)", ylabel="what is added, over n sigma^2")
     axes.set_ylim(-0.1, 1.35)
@@ -95,19 +95,22 @@ def entries_figure(runs: Runs) -> Figure:
     )
 
 
-def path_figures(runs: Runs) -> Iterator[Figure]:
+def null_figure(runs: Runs) -> Figure:
     drawing, axes = study.panels()
     for name, style, color in zip(WAYS, ("-", ":", "--", "-"), study.COLORS):
         axes.plot(null_path(way(runs, name))[:, 0], color=color, linestyle=style, linewidth=1.6, label=name)
     axes.set(xlabel="step", ylabel="null part of the weights")
     axes.legend()
-    yield Figure(
+    return Figure(
         "4.4",
         alt="Two flat lines, plain and momentum; weight decay falls smoothly to zero, fresh noise does so with jumps.",
         caption="The part of the weights along the direction that no row sees, in one run from a random start: plain "
         "steps and momentum leave it alone, weight decay and fresh noise on the features take it away.",
         drawing=drawing,
     )
+
+
+def descent_figure(runs: Runs) -> Figure:
     drawing, axes = study.panels()
     for optimizer, style, color in zip(OPTIMIZERS, ("-", "--", ":"), study.COLORS):
         for start, width in ((0.0, 2.0), (1.0, 0.9)):
@@ -117,7 +120,7 @@ def path_figures(runs: Runs) -> Iterator[Figure]:
             axes.semilogy(steps, values, color=color, linestyle=style, linewidth=width, label=label)
     axes.set(xlabel="step", ylabel="distance to minimum norm")
     axes.legend(loc="center right")
-    yield Figure(
+    return Figure(
         "4.4",
         alt="Only the curve of SGD from zero falls to rounding errors; all others stay above a tenth.",
         caption="Mean distance to the answer of minimum norm, 5 rows and 40 columns; from zero and from elsewhere.",

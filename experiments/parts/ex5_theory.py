@@ -1,4 +1,4 @@
-"""Theory of exercise 5: what the wrong law costs, how precise answers are, and what the repairs leave of the hopping."""
+"""Theory of exercise 5: what the wrong law costs, how precise answers are, how far repaired steps hop."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from noiseworks import study
-from noiseworks.study import Figure, Runs
+from noiseworks.study import Figure, Interval, Runs
 from noiseworks_experiments.parts.ex7_measure import SIGMA, TICKS
 from noiseworks_experiments.parts.ex7_runs import CENTS, coverage, one, predicted, scales, world
 from noiseworks_experiments.parts.ex7_theory import covered, rounded_returns, rounded_scale, straight_line
@@ -31,7 +31,7 @@ def tenths(runs: Runs) -> Figure:
         study.estimates(axes, range(1, 11), [coverage(run, k, log) for k in range(10)], MODELS[model], number)
     exact = [float(covered(straight_line(0.5), 0.5, k, log=False)) for k in range(10)]
     study.theory(axes, range(1, 11), exact, color=study.COLORS[0])
-    axes.axhline(0.95, color=study.INK, linewidth=0.8)
+    study.level(axes, 0.95)
     axes.set(xlabel="tenth of the prices, cheap to dear", ylabel="covered by 95 % intervals")
     axes.legend()
     return Figure(
@@ -65,12 +65,8 @@ def moved(runs: Runs) -> Figure:
 
 def ames(runs: Runs) -> Figure:
     drawing, axes = study.panels()
-    copies = one(runs, "houses").copies
-    for number, model in enumerate(MODELS):
-        tenth = np.minimum(copies[f"rank_{model}"] * 10, 9).astype(int)
-        found = [study.proportion(copies[f"covered_{model}"][tenth == k]) for k in range(10)]
-        study.estimates(axes, np.arange(1, 11) + (number - 0.5) / 5, found, MODELS[model], number)
-    axes.axhline(0.95, color=study.INK, linewidth=0.8)
+    study.series(axes, range(1, 11), {MODELS[model]: by_tenth(runs, model) for model in MODELS}, shift=0.2)
+    study.level(axes, 0.95)
     axes.set(xlabel="tenth of the houses by predicted price, cheap to dear", ylabel="covered by 95 % intervals")
     axes.legend()
     return Figure(
@@ -81,14 +77,21 @@ def ames(runs: Runs) -> Figure:
     )
 
 
+def by_tenth(runs: Runs, model: str) -> list[Interval]:
+    """The share of the houses that are covered, from the cheapest tenth to the dearest."""
+    copies = one(runs, "houses").copies
+    tenth = np.minimum(copies[f"rank_{model}"] * 10, 9).astype(int)
+    return [study.proportion(copies[f"covered_{model}"][tenth == k]) for k in range(10)]
+
+
 def biased(runs: Runs) -> Figure:
     drawing, axes = study.panels()
     s = np.linspace(0, 1, 50)
     study.theory(axes, s, np.exp(-(s**2) / 2))
-    for number, corrected in enumerate((False, True)):
-        found = [study.mean(predicted(runs, s, corrected)) for s in (0.5, 0.8)]
-        study.estimates(axes, [0.5, 0.8], found, "exp(eta + scale² / 2)" if corrected else "exp(eta)", number)
-    axes.axhline(1, color=study.INK, linewidth=0.8)
+    ways = {"exp(eta)": False, "exp(eta + scale² / 2)": True}
+    found = {label: [study.mean(predicted(runs, s, way)) for s in (0.5, 0.8)] for label, way in ways.items()}
+    study.series(axes, [0.5, 0.8], found)
+    study.level(axes, 1)
     axes.set(xlabel="scale of log prices", ylabel="predicted / true mean price")
     axes.legend()
     return Figure(
@@ -109,13 +112,12 @@ def tick_returns(runs: Runs) -> Figure:
     study.theory(left, prices, [known.square for known in exact], color=study.COLORS[0])
     study.theory(right, prices, [-known.product / known.square for known in exact], color=study.COLORS[1])
     fine = np.geomspace(11, 220, 60)
-    left.plot(fine, 1 + 1 / (6 * (fine * SIGMA) ** 2), color=study.INK, linestyle=":", label="the rule")
+    study.rule(left, fine, 1 + 1 / (6 * (fine * SIGMA) ** 2), "the rule", linewidth=1.5)
     left.set(ylabel="variance / 0.02²")
     right.set(ylabel="- correlation of neighbours")
     for axes in (left, right):
         axes.set(xscale="log", xlabel="price (ticks)")
-        axes.set_xticks(TICKS, [f"{price:g}" for price in TICKS])
-        axes.minorticks_off()
+        study.ticks(axes, TICKS)
         axes.legend()
     return Figure(
         "7.3",
@@ -128,15 +130,14 @@ def tick_returns(runs: Runs) -> Figure:
 
 def tick_scales(runs: Runs) -> Figure:
     drawing, axes = study.panels()
-    labels = {"lognormal": "LogNormal", "interval_lognormal": "for rounded prices"}
-    for number, (noise, label) in enumerate(labels.items()):
-        study.estimates(axes, CENTS, [scales(runs, noise, price) for price in CENTS], label, number)
+    noises = {"LogNormal": "lognormal", "for rounded prices": "interval_lognormal"}
+    found = {label: [scales(runs, noise, price) for price in CENTS] for label, noise in noises.items()}
+    study.series(axes, CENTS, found)
     fine = np.geomspace(2, 24, 60)
     study.theory(axes, fine, [rounded_scale(price) for price in fine], color=study.COLORS[0])
-    axes.axhline(1, color=study.INK, linewidth=0.8)
+    study.level(axes, 1)
     axes.set(xscale="log", xlabel="price (ticks)", ylabel="estimated / true scale")
-    axes.set_xticks(CENTS, [f"{price:g}" for price in CENTS])
-    axes.minorticks_off()
+    study.ticks(axes, CENTS)
     axes.legend()
     return Figure(
         "7.3",

@@ -30,7 +30,7 @@ def gap_figure(runs: Runs) -> Figure:
     drawing, axes = study.panels()
     rates = np.geomspace(0.3, 1000, 60)
     study.theory(axes, rates, [gap(rate) for rate in rates], "divergence, summed")
-    axes.plot(rates, 1 / (12 * rates), color=study.COLORS[1], linewidth=1, linestyle=":", label="1 / (12 rate)")
+    study.rule(axes, rates, 1 / (12 * rates), "1 / (12 rate)", study.COLORS[1], linewidth=1)
     study.estimates(axes, RATES[:3], [study.mean(of_rate(runs, r).copies["gap"]) for r in RATES[:3]], "simulation")
     axes.set(xscale="log", yscale="log", xlabel="rate (counts)", ylabel="loss too large by (nats a count)")
     axes.legend()
@@ -92,13 +92,13 @@ def efficiency_figure(runs: Runs) -> Figure:
     drawing, axes = study.panels(height=2.8)
     spreads, curve = [1.5, 3.0, 6.0], np.geomspace(1.05, 8, 40)
     exact = [slope_variances(100, spread) for spread in curve]
-    for number, (name, label) in enumerate({"mle": "maximum likelihood", "ols": "least squares"}.items()):
-        study.estimates(axes, spreads, [against_oracle(runs, name, s) for s in spreads], label, number)
+    names = {"maximum likelihood": "mle", "least squares": "ols"}
+    found = {label: [against_oracle(runs, name, s) for s in spreads] for label, name in names.items()}
+    study.series(axes, spreads, found)
     study.theory(axes, curve, np.ones(len(curve)), label="theory", color=study.COLORS[0])
     study.theory(axes, curve, [e["ols"] / e["bound"] for e in exact], label="_", color=study.COLORS[1])
     axes.set(xscale="log", xlabel="highest rate / lowest rate", ylabel="variance / that with true weights")
-    axes.set_xticks([1, 1.5, 3, 6], ["1", "1.5", "3", "6"])
-    axes.minorticks_off()
+    study.ticks(axes, [1, 1.5, 3, 6])
     axes.legend()
     return Figure(
         "8.3",
@@ -152,14 +152,13 @@ def coverage_figure(runs: Runs) -> Figure:
     study.estimates(panels[1], [RARE * n for n in (20, 50, 200)], rare, "information")
     study.theory(panels[1], totals, [wald_coverage(total) for total in totals], "exact sum")
     for axes in panels:
-        axes.axhline(0.95, color=study.INK, linewidth=0.6)
+        study.level(axes, 0.95, 0.6)
         axes.set(xscale="log")
         axes.legend(fontsize=8)
     panels[0].set(xlabel="variance / mean", ylabel="coverage of intervals at 95 %")
     panels[1].set(xlabel="counts expected in all")
-    for axes, ticks in ((panels[0], [1, 2, 5]), (panels[1], [2, 5, 20])):
-        axes.set_xticks(ticks, map(str, ticks))
-        axes.minorticks_off()
+    study.ticks(panels[0], [1, 2, 5])
+    study.ticks(panels[1], [2, 5, 20])
     return Figure(
         "8.4",
         alt="Left: coverage by information falls along the dashed curve as variance over mean grows, that of sandwich "

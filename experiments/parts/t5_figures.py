@@ -1,4 +1,4 @@
-"""Figures of text 5."""
+"""Figures of T5."""
 
 from __future__ import annotations
 
@@ -61,10 +61,9 @@ def of_misses(runs: Runs) -> Figure:
 def of_ridges(runs: Runs) -> Figure:
     drawing, axes = study.panels()
     at = np.arange(len(RIDGES))
-    names = {"train": "60 fitted rows", "val": "20 validation rows", "test": "400 test rows"}
-    for number, (part, label) in enumerate(names.items()):
-        found = [study.mean(values) for values in errors(runs, part)]
-        study.estimates(axes, list(at + 0.08 * (number - 1)), found, label, number)
+    parts = {"60 fitted rows": "train", "20 validation rows": "val", "400 test rows": "test"}
+    found = {label: [study.mean(values) for values in errors(runs, part)] for label, part in parts.items()}
+    study.series(axes, at, found, shift=0.08)
     axes.set_xticks(at, [f"{ridge:g}" for ridge in RIDGES])
     axes.set(xlabel="ridge", ylabel="mean squared error", yscale="log")
     axes.legend()
@@ -82,7 +81,7 @@ def of_winners(runs: Runs) -> Figure:
     for number, (part, label) in enumerate({"val": "on the validation rows", "test": "on new rows"}.items()):
         study.theory(axes, fine, [expected(int(k))[number] for k in fine], "_" if number else "theory")
         study.estimates(axes, CANDIDATES, [gain(runs, part, k) for k in CANDIDATES], label, number)
-    axes.axhline(0, color=study.INK, linewidth=0.6)
+    study.level(axes, 0, 0.6)
     axes.set(xscale="log", xlabel="useless models to choose from", ylabel="squared error less that of no model")
     axes.legend()
     return Figure(

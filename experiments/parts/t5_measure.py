@@ -1,4 +1,4 @@
-"""Text 5: what is measured: searches for the best step, and what the winner of many useless models gains."""
+"""T5: what is measured: searches for the best step, and what the winner of many useless models gains."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text 5: runs read back, for claims and figures."""
+"""T5: runs read back, for claims and figures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text 5: how near random searches come, and what the winner of many useless models gains, exactly."""
+"""T5: how near random searches come, and what the winner of many useless models gains, exactly."""
 
 from __future__ import annotations
 
