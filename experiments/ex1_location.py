@@ -245,7 +245,7 @@ def efficiency(runs: Runs) -> Figure:
         odd, color = [5, 7, 9, 11, 15, 21, 31, 51, 101, 201, 401], study.COLORS[number]
         study.theory(axes, odd, [median_variance(law, n) for n in odd], label="_", color=color)
         axes.plot([600], [limit(law)], marker="_", markersize=10, markeredgewidth=2, color=color)
-    axes.axhline(1, color=study.INK, linewidth=0.8)
+    study.level(axes, 1)
     axes.set(xscale="log", xlabel="observations n", ylabel="var(median) / var(mean)", ylim=(0.4, 2.15))
     axes.legend(loc="upper left", ncols=2)
     return Figure(

@@ -237,7 +237,7 @@ def losses(runs: Runs) -> Figure:
         theory.append(float(np.mean(copies["best"] / copies["one_layer"])))
     study.estimates(axes, OUTPUTS, found, "gradient descent on two layers")
     study.theory(axes, OUTPUTS, theory, "best map of this rank")
-    axes.axhline(1, color=study.INK, linewidth=0.8)
+    study.level(axes, 1)
     axes.set(xticks=OUTPUTS, xlabel="width of the layer between (4 outputs)", ylabel="loss over that of one layer")
     axes.legend()
     return Figure(

@@ -200,8 +200,7 @@ def of_examples(runs: Runs) -> Figure:
     drawing, axes = study.panels()
     fine = np.geomspace(1, 1024, 80)
     study.theory(axes, fine, [examples(size) for size in fine], "theory, the best step of each size")
-    axes.plot(fine, fine * math.log(1 / TOLERANCE), color=study.INK, linewidth=0.8, linestyle=":",
-              label="in proportion to the batch")  # fmt: skip
+    study.rule(axes, fine, fine * math.log(1 / TOLERANCE), "in proportion to the batch")
     study.estimates(axes, SIZES, [looked_at(runs, f"B{size}") for size in SIZES], "measured, 99 % intervals")
     axes.set(xscale="log", yscale="log", xlabel="examples in a batch", ylabel="examples until 1 % is left")
     axes.axvline(D + 1, color=study.INK, linewidth=0.6)
@@ -218,13 +217,14 @@ def of_examples(runs: Runs) -> Figure:
 def of_redundancy(runs: Runs) -> Figure:
     drawing, axes = study.panels(height=3.0)
     found = runs["t4_measures"].one(measure="redundancy").copies
-    for number, (way, label) in enumerate({"full": "full batch", "minibatch": "minibatches of 8"}.items()):
-        study.estimates(axes, COPIES, [study.mean(found[f"{way}/{copies}"]) for copies in COPIES], label, number)
+    ways = {"full batch": "full", "minibatches of 8": "minibatch"}
+    study.series(
+        axes, COPIES, {name: [study.mean(found[f"{way}/{copies}"]) for copies in COPIES] for name, way in ways.items()}
+    )
     fine = np.array([0.8, 20])
     study.theory(axes, fine, found["full/1"].mean() * fine, "in proportion to the copies")
     axes.set(xscale="log", yscale="log", xlabel="copies of each of 64 rows", ylabel="examples until 1 % is left")
-    axes.set_xticks(COPIES, [str(copies) for copies in COPIES], minor=False)
-    axes.minorticks_off()
+    study.ticks(axes, COPIES)
     axes.legend(loc="center right")
     return Figure(
         "T4.2",

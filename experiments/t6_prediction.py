@@ -57,9 +57,10 @@ def figures(runs: Runs) -> Iterator[Figure]:
     fine = np.linspace(0, 90, 100)
     study.theory(axes, fine / N, test_error(fine), "theory")
     study.theory(axes, fine / N, train_error(fine), "_")
-    for number, (part, label) in enumerate({"test": "on new examples", "train": "on the fitted rows"}.items()):
-        study.estimates(axes, [d / N for d in SIZES], [error(runs, part, d) for d in SIZES], label, number)
-    axes.axhline(1, color=study.INK, linewidth=0.6)
+    parts = {"on new examples": "test", "on the fitted rows": "train"}
+    found = {label: [error(runs, part, d) for d in SIZES] for label, part in parts.items()}
+    study.series(axes, [d / N for d in SIZES], found)
+    study.level(axes, 1, 0.6)
     axes.set(xlabel="features for each fitted row, d / n", ylabel="mean squared error", yscale="log")
     axes.legend()
     yield Figure(

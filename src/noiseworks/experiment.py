@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import inspect
 import sys
 from functools import lru_cache
 from pathlib import Path
-from types import FunctionType, ModuleType
+from types import ModuleType
 
 import yaml
 
 from noiseworks.cli import conf_folder
 from noiseworks.errors import UserError
-
-CONCLUDING = {"runs", "run", "sweep", "axes"}  # parameters of functions that read runs
+from noiseworks.measuring import measuring
 
 
 def experiments_folder() -> Path:
@@ -33,6 +31,7 @@ def _number(path: Path) -> int:
 
 
 def load(path: Path) -> ModuleType:
+    """As a module of the package noiseworks_experiments, whose parts/ it may import."""
     name = f"noiseworks_experiments.{path.stem}"
     if name not in sys.modules:
         spec = importlib.util.spec_from_file_location(name, path)
@@ -64,21 +63,21 @@ def arguments(experiment: str) -> list[str]:
     return list(getattr(module, "ARGUMENTS", {}).get(experiment, []))
 
 
-def _measuring(module: ModuleType) -> list[FunctionType]:
-    own = [f for _, f in inspect.getmembers(module, inspect.isfunction) if f.__module__ == module.__name__]
-    return [f for f in own if not CONCLUDING & set(inspect.signature(f).parameters)]
-
-
 @lru_cache
 def digest(experiment: str) -> str | None:
-    """Of what its runs depend on: the configuration, without comments, and where the task is to measure the functions
-    of the exercise's file, but for those that conclude something from runs. None for an experiment that is not in
-    conf/."""
+    """Of what its runs depend on: the configuration, without comments, what has to be typed beside the name, and where
+    the task is to measure the sources of measure(cfg). None for an experiment that is not in conf/."""
     path = conf_folder() / "experiment" / f"{experiment}.yaml"
     if not path.exists():
         return None
     content = yaml.safe_load(path.read_text()) or {}
-    text = repr(content)
+    parts = [repr(content)]
+    if _of_an_exercise(experiment):
+        parts += arguments(experiment)
     if content.get("task") == "measure":
-        text += "".join(inspect.getsource(function) for function in _measuring(load(file_of(experiment))))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+        parts += measuring(load(file_of(experiment)))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def _of_an_exercise(experiment: str) -> bool:
+    return experiment.partition("_")[0] in {path.stem.partition("_")[0] for path in exercise_files()}

@@ -26,8 +26,9 @@ def wheel(tmp_path_factory) -> Path:
 def test_the_wheel_holds_configurations_and_data(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     configs = {f"noiseworks/{path.relative_to(ROOT)}" for path in (ROOT / "conf").rglob("*.yaml")}
-    experiments = {f"noiseworks/{path.relative_to(ROOT)}" for path in (ROOT / "experiments").glob("*.py")}
+    experiments = {f"noiseworks/{path.relative_to(ROOT)}" for path in (ROOT / "experiments").rglob("*.py")}
     assert "noiseworks/conf/config.yaml" in configs
+    assert "noiseworks/experiments/parts/ex8_measure.py" in experiments
     assert configs | experiments <= names
     assert {"noiseworks/data/files/houses.csv", "noiseworks/data/files/apples.csv"} <= names
     assert not [name for name in names if name.startswith("tests/") or name.endswith((".pyc", ".db"))]
@@ -47,3 +48,13 @@ def test_the_installed_package_runs_with_its_own_configurations(wheel, tmp_path)
     assert where == [str(site / "noiseworks/cli.py"), str(site / "noiseworks/conf")]
     assert "fitted on 2930 of 2930 rows" in done.stdout
     assert read(empty, "coefficients.json")["coefficients"].keys() == {"intercept", "area", "age"}
+
+
+def test_an_installed_exercise_finds_its_parts(wheel, tmp_path):
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "site")
+    (tmp_path / "empty").mkdir()
+    command = [sys.executable, "-m", "noiseworks", "experiment=ex8_identity", "replicates=5", *MUTE]
+    changes = environment(PYTHONPATH=str(tmp_path / "site"))
+    subprocess.run(command, cwd=tmp_path / "empty", env=changes, capture_output=True, text=True, check=True)
+    assert read(tmp_path / "empty", "metrics.json")["mle/count"] == 5

@@ -6,22 +6,23 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from noiseworks.experiment import experiments_folder, load
 from noiseworks.study.absolute import linear_program, multiplier, weighted_median
 from noiseworks.study.hopping import Hopping, absolute_gap, sharp_floor, squared_floor
-
-ex5 = load(experiments_folder() / "ex5_laplace.py")
+from noiseworks_experiments.parts import ex5_measure as ex5
+from noiseworks_experiments.parts import ex5_theory
 
 
 def excess(truth, assumed):
-    return ex5.cross_entropy(truth, assumed) - ex5.cross_entropy(truth, truth)
+    return ex5_theory.cross_entropy(truth, assumed) - ex5_theory.cross_entropy(truth, truth)
 
 
 def test_divergences_of_laplace_and_gauss():
     assert excess("laplace", "gaussian") == pytest.approx(np.log(np.pi / np.e) / 2, abs=1e-9)
     back = np.log(2) + np.log(2 / np.pi) / 2 + 1 - np.log(2 * np.pi * np.e) / 2
     assert excess("gaussian", "laplace") == pytest.approx(back, abs=1e-9)
-    assert ex5.cross_entropy("student_t", "gaussian") == pytest.approx(np.log(2 * np.pi * np.e * 2) / 2, abs=1e-3)
+    assert ex5_theory.cross_entropy("student_t", "gaussian") == pytest.approx(
+        np.log(2 * np.pi * np.e * 2) / 2, abs=1e-3
+    )
 
 
 @pytest.mark.parametrize("law", ["laplace", "gaussian"])
@@ -30,18 +31,18 @@ def test_mean_of_the_sign_sum(law):
 
     n, x = 40, np.linspace(0, 12, 1201)
     t = np.linspace(0, 12 / np.sqrt(n), 801)
-    values = 2 * x * stats.norm.pdf(x) * (2 * ex5.DENSITIES[law].cdf(np.outer(t, x)) - 1)
+    values = 2 * x * stats.norm.pdf(x) * (2 * ex5_theory.DENSITIES[law].cdf(np.outer(t, x)) - 1)
     m = integrate.simpson(values, x=x)
     tail = stats.norm.cdf(-np.sqrt(n) * m / np.sqrt(1 - m**2))
-    assert ex5.absolute_error(law, n) == pytest.approx(n * integrate.simpson(4 * t * tail, x=t), rel=1e-6)
+    assert ex5_theory.absolute_error(law, n) == pytest.approx(n * integrate.simpson(4 * t * tail, x=t), rel=1e-6)
 
 
 def test_efficiency_tends_to_its_limit():
-    assert ex5.limit("laplace") == pytest.approx(2)
-    assert ex5.limit("gaussian") == pytest.approx(2 / np.pi)
+    assert ex5_theory.limit("laplace") == pytest.approx(2)
+    assert ex5_theory.limit("gaussian") == pytest.approx(2 / np.pi)
     for law in ("laplace", "gaussian"):
-        assert ex5.efficiency(law, 10**7) == pytest.approx(ex5.limit(law), rel=1e-3)
-    assert ex5.efficiency("laplace", 40) < 1.5  # far from the limit
+        assert ex5_theory.efficiency(law, 10**7) == pytest.approx(ex5_theory.limit(law), rel=1e-3)
+    assert ex5_theory.efficiency("laplace", 40) < 1.5  # far from the limit
 
 
 def test_weighted_median_is_the_best_slope():
@@ -156,11 +157,11 @@ def test_rates_are_those_of_the_schedules():
 
     steps, plain = torch.arange(1000), {"averaging": False, "averaging_start": 0.5}
     for name, schedule in (("inverse_sqrt", InverseSqrt(decay_steps=100.0, **plain)), ("cosine", Cosine(**plain))):
-        np.testing.assert_allclose(ex5.rates(name), 0.2 * schedule.factor(steps, 1000).numpy(), rtol=1e-12)
+        np.testing.assert_allclose(ex5_theory.rates(name), 0.2 * schedule.factor(steps, 1000).numpy(), rtol=1e-12)
 
 
 def test_the_true_weights_are_those_of_the_data():
     from noiseworks.data.synthetic import Synthetic
 
-    told = SimpleNamespace(true_weights=None, num_features=ex5.D, signal=1.0)
-    np.testing.assert_allclose(ex5.TRUE, Synthetic.w_true.fget(told).numpy(), rtol=1e-12)
+    told = SimpleNamespace(true_weights=None, num_features=ex5_theory.D, signal=1.0)
+    np.testing.assert_allclose(ex5_theory.TRUE, Synthetic.w_true.fget(told).numpy(), rtol=1e-12)

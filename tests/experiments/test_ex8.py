@@ -8,11 +8,12 @@ import pytest
 import torch
 from scipy import special, stats
 
-from noiseworks.experiment import experiments_folder, load
+from noiseworks.noise import Gaussian, Poisson
 from noiseworks.study import claim, exactly
+from noiseworks.study import counts as theory
 from noiseworks.study.heaps import masses, rounded
-
-ex8 = load(experiments_folder() / "ex8_counts.py")
+from noiseworks_experiments.parts import ex8_apples, ex8_logarithm
+from noiseworks_experiments.parts import ex8_measure as ex8
 
 
 def settings(**values):
@@ -24,17 +25,15 @@ def test_gap_is_the_divergence():
     p = stats.poisson.pmf(np.arange(40), 5.0)
     grid = np.linspace(-0.5, 0.5, 2001)
     cells = [np.trapezoid(stats.norm.pdf(k + grid, 5.0, math.sqrt(5)), grid) for k in range(40)]
-    assert ex8.gap(5.0) == pytest.approx(float((p * np.log(p / cells)).sum()), rel=1e-6)
-    assert 12e4 * ex8.gap(1e4) == pytest.approx(1.0, rel=1e-3)
+    assert theory.gap(5.0) == pytest.approx(float((p * np.log(p / cells)).sum()), rel=1e-6)
+    assert 12e4 * theory.gap(1e4) == pytest.approx(1.0, rel=1e-3)
 
 
 def test_losses_are_those_of_cells():
     k = np.arange(8)
     cells = stats.norm.cdf((k + 0.5 - 2) / 1.5) - stats.norm.cdf((k - 0.5 - 2) / 1.5)
-    np.testing.assert_allclose(ex8.losses(ex8.Gaussian(scale=1.5), 2.0, k), -np.log(cells), rtol=1e-12)
-    np.testing.assert_allclose(
-        ex8.losses(ex8.Poisson(link="identity"), 2.0, k), -stats.poisson.logpmf(k, 2.0), rtol=1e-12
-    )
+    np.testing.assert_allclose(ex8.losses(Gaussian(scale=1.5), 2.0, k), -np.log(cells), rtol=1e-12)
+    np.testing.assert_allclose(ex8.losses(Poisson(link="identity"), 2.0, k), -stats.poisson.logpmf(k, 2.0), rtol=1e-12)
 
 
 @pytest.mark.parametrize("sampler", ["numpy", "torch", "negative_binomial"])
@@ -44,7 +43,7 @@ def test_draws(sampler):
     assert found["mean"].mean() == pytest.approx(5, rel=0.03)
     assert found["variance"].mean() == pytest.approx(5 * ratio, rel=0.06)
     assert found["bought"].min() >= found["mean"].min()
-    assert found["gap_expected"] == pytest.approx(ex8.gap(5.0), rel=1e-9)
+    assert found["gap_expected"] == pytest.approx(theory.gap(5.0), rel=1e-9)
 
 
 def test_minimizers():
@@ -60,10 +59,10 @@ def test_minimizers():
 def test_slope_variances():
     """R: x <- seq(0, 1, length.out = 5); l <- 2 + 8 * x; D <- cbind(x, 1); H <- solve(t(D) %*% D)
     (H %*% t(D) %*% diag(l) %*% D %*% H)[1, 1]; solve(t(D) %*% diag(1 / l) %*% D)[1, 1]  # by hand below"""
-    D, rates = ex8.line(5, 5.0)
+    D, rates = theory.line(5, 5.0)
     np.testing.assert_allclose(rates, [2, 4, 6, 8, 10])
     x = D[:, 0] - 0.5
-    exact = ex8.slope_variances(5, 5.0)
+    exact = theory.slope_variances(5, 5.0)
     assert exact["ols"] == pytest.approx((x**2 @ rates) / (x @ x) ** 2)
     w = 1 / rates
     middle = (w @ D[:, 0]) / w.sum()
@@ -82,34 +81,36 @@ def test_wald_coverage_is_that_of_draws():
     total = np.random.default_rng(0).poisson(3.0, 100_000)
     with np.errstate(divide="ignore", invalid="ignore"):
         hits = np.abs(np.log(total / 3)) <= stats.norm.ppf(0.975) / np.sqrt(total)
-    assert ex8.wald_coverage(3.0) == pytest.approx(hits[total > 0].sum() / 1e5, abs=5 * 0.5 / math.sqrt(1e5))
-    assert ex8.wald_coverage(1e4) == pytest.approx(0.95, abs=2e-3)
-    assert ex8.shrunk(1.0) == pytest.approx(0.95)
+    assert theory.wald_coverage(3.0) == pytest.approx(hits[total > 0].sum() / 1e5, abs=5 * 0.5 / math.sqrt(1e5))
+    assert theory.wald_coverage(1e4) == pytest.approx(0.95, abs=2e-3)
+    assert theory.shrunk(1.0) == pytest.approx(0.95)
 
 
 def test_counts_have_the_dispersion():
     rates = np.array([0.5, 3.0, 20.0])
     for dispersion in (1.0, 2.0, 5.0):
-        y = ex8.counts(rates, dispersion, 40_000, np.random.default_rng(1))
+        y = theory.counts(rates, dispersion, 40_000, np.random.default_rng(1))
         np.testing.assert_allclose(y.mean(axis=0) / rates, 1, atol=0.06)
         np.testing.assert_allclose(y.var(axis=0) / rates / dispersion, 1, atol=0.12)
 
 
 def test_expected_squares_for_many_rows():
     """For a normal x the line is m (1 + B x), negative below -1 / B."""
-    assert ex8.expected_squares(1000)["negative"] == pytest.approx(stats.norm.cdf(-1 / ex8.B), abs=2e-3)
+    assert ex8_logarithm.expected_squares(1000)["negative"] == pytest.approx(
+        stats.norm.cdf(-1 / ex8_logarithm.B), abs=2e-3
+    )
 
 
 def test_coverage_of_rare_counts_counts_a_missing_answer_as_a_miss():
-    found = ex8.coverage(settings(truth="rare", num_observations=20, dispersion=1.0, replicates=300))
+    found = ex8_logarithm.coverage(settings(truth="rare", num_observations=20, dispersion=1.0, replicates=300))
     assert 0 < (~found["exists"]).sum() < 100
     assert not found["covers_information"][~found["exists"]].any()
     assert found["refused"] == 1
 
 
 def test_newton_squares_the_error():
-    D, rates = ex8.predictor("log", 60)
-    found = ex8.once(D, np.random.default_rng(0).poisson(rates).astype(float))
+    D, rates = ex8_logarithm.predictor("log", 60)
+    found = ex8_logarithm.once(D, np.random.default_rng(0).poisson(rates).astype(float))
     assert found["order_newton"] == pytest.approx(2, abs=0.3)
     assert found["order_descent"] == pytest.approx(1, abs=0.05)
     assert found["contraction_found"] == pytest.approx(found["contraction_theory"], abs=1e-3)
@@ -155,7 +156,7 @@ def test_a_wrong_sampler_is_seen(monkeypatch):
 def test_standard_errors_depend_on_the_unit_by_its_root():
     rng = np.random.default_rng(3)
     D = np.column_stack((rng.normal(size=200), np.ones(200)))
-    found = ex8.standard_errors(D, 3.0 * rng.poisson(np.exp(0.4 * D[:, 0])))
+    found = ex8_apples.standard_errors(D, 3.0 * rng.poisson(np.exp(0.4 * D[:, 0])))
     assert found["information_pounds"] / found["information_poisson"] == pytest.approx(math.sqrt(3), rel=1e-9)
     assert found["HC0_pounds"] == pytest.approx(found["HC0_poisson"], rel=1e-9)
     assert found["dispersion"] == pytest.approx(3 * found["dispersion_pounds"])

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from noiseworks.cli import conf_folder
-from noiseworks.experiment import exercise_files
+from noiseworks.experiment import exercise_files, experiments_folder, file_of
 from noiseworks.study.exercise import exercises
 
 QUESTIONS = ["1.1", "1.2", "1.3", "2", "3", *(f"4.{i}" for i in range(1, 5)), "5.1", "5.2", "5.3", "6"]
@@ -67,6 +67,11 @@ def test_pages_answer_in_one_sentence(path):
 def test_the_report_is_there(smoke):
     assert {path.stem for path in (smoke / "report").glob("*.html")} == {"index", *(e.number for e in exercises())}
     assert "verdicts as they should be" in (smoke / "stdout").read_text()
+
+
+def test_parts_are_no_exercises():
+    assert {path.parent for path in exercise_files()} == {experiments_folder()}
+    assert file_of("ex8_draws").name == "ex8_counts.py"
 
 
 def test_experiments_belong_to_one_exercise():

@@ -10,10 +10,11 @@ import yaml
 
 from noiseworks.cli import conf_folder
 from noiseworks.exercises.command import Experiment
-from noiseworks.experiment import arguments, experiments_folder, load
+from noiseworks.experiment import arguments
 from noiseworks.report.header import header
+from noiseworks_experiments.parts import t5_measure as t5
+from noiseworks_experiments.parts import t5_runs, t5_theory
 
-t5 = load(experiments_folder() / "t5_tuning.py")
 VALLEY = t5.Valley(np.array([0.2, 1.7]), np.array([0.7, -0.4]), 30)
 
 
@@ -38,14 +39,14 @@ def test_the_best_step_and_its_limit():
 @pytest.mark.parametrize("trials", [5, 60])
 def test_random_search_misses_by_what_theory_says(trials):
     found = np.abs(t5.random_search(VALLEY, np.random.default_rng(1), 4000, trials))
-    assert abs(found.mean() - t5.random_miss(VALLEY, trials)) < 5 * found.std() / math.sqrt(4000)
+    assert abs(found.mean() - t5_theory.random_miss(VALLEY, trials)) < 5 * found.std() / math.sqrt(4000)
 
 
 def test_random_search_with_one_trial():
     """A step that is uniform in the logarithm: the mean distance to a point of the interval."""
     low, best, high = np.log(t5.LOW), np.log(VALLEY.best), np.log(t5.HIGH)
     by_hand = ((best - low) ** 2 + (high - best) ** 2) / (2 * (high - low))
-    assert t5.random_miss(VALLEY, 1) == pytest.approx(by_hand, rel=1e-6)
+    assert t5_theory.random_miss(VALLEY, 1) == pytest.approx(by_hand, rel=1e-6)
 
 
 def test_a_bayesian_search_is_seeded():
@@ -54,19 +55,21 @@ def test_a_bayesian_search_is_seeded():
 
 
 def test_one_candidate_is_judged_rightly():
-    seen, true = t5.expected(1)
-    assert seen == pytest.approx(1 / t5.N, rel=1e-6)
-    assert true == pytest.approx(1 / t5.N, rel=1e-6)
+    seen, true = t5_theory.expected(1)
+    assert seen == pytest.approx(1 / t5_theory.N, rel=1e-6)
+    assert true == pytest.approx(1 / t5_theory.N, rel=1e-6)
 
 
 def test_the_winner_by_simulation():
     u, v = np.random.default_rng(2).normal(size=(2, 20_000, 16))
-    shown = (u**2 - 2 * u * v) / t5.N
+    shown = (u**2 - 2 * u * v) / t5_theory.N
     best = shown.argmin(axis=1)
     at = np.arange(len(best))
-    for found, theory in zip((shown[at, best], u[at, best] ** 2 / t5.N), t5.expected(16)):
+    for found, theory in zip((shown[at, best], u[at, best] ** 2 / t5_theory.N), t5_theory.expected(16)):
         assert abs(found.mean() - theory) < 5 * found.std() / math.sqrt(len(best))
-    assert t5.expected(64)[0] < t5.expected(4)[0] < 0 < t5.expected(4)[1] < t5.expected(64)[1]
+    assert (
+        t5_theory.expected(64)[0] < t5_theory.expected(4)[0] < 0 < t5_theory.expected(4)[1] < t5_theory.expected(64)[1]
+    )
 
 
 def test_the_winner_is_measured_on_fresh_rows():
@@ -88,10 +91,10 @@ def test_the_measure_knows_the_data_that_the_search_trains_on():
         for name in ("t5_search", "t5_measures")
     )
     assert search["data"].items() >= measures["data"].items()
-    assert search["trainer"]["max_epochs"] == measures["steps"] == t5.STEPS
+    assert search["trainer"]["max_epochs"] == measures["steps"] == t5_runs.STEPS
     low, high = search["hydra"]["sweeper"]["params"]["optimizer.lr"].split("interval(")[1].strip(")").split(",")
     assert (float(low), float(high)) == (t5.LOW, t5.HIGH)
-    assert measures["num_rows"] == t5.N
+    assert measures["num_rows"] == t5_theory.N
 
 
 def test_a_search_is_typed_with_its_sweeper():

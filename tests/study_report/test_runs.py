@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,13 @@ from mlflow import MlflowClient
 
 from command_line import Server, client, environment
 from noiseworks.errors import UserError
+from noiseworks.experiment import digest
 from noiseworks.study import Runs
 
 NAME = "ex1_median"
 SMALL = ["replicates=3", "trainer.progress_bar=false"]
 TYPED = " ".join(SMALL)
+Stale = Callable[[str, str, str, str], bool]
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +112,69 @@ def test_runs_of_another_configuration_are_stale(folder: Path, changed: str) -> 
     with pytest.raises(UserError, match=said):
         read(folder, *SMALL, "seed=7")[NAME]
     assert len(read(folder, *SMALL)[NAME]) == 4  # the others are as they were
+
+
+@pytest.fixture
+def edited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stale]:
+    """Whether the runs of an experiment are stale after `old` has become `new` in the file of a module."""
+
+    def stale(experiment: str, name: str, old: str, new: str) -> bool:
+        module, before = import_module(name), digest(experiment)
+        text = Path(str(module.__file__)).read_text()
+        assert text.count(old) == 1
+        (tmp_path / "edited.py").write_text(text.replace(old, new))
+        monkeypatch.setattr(module, "__file__", str(tmp_path / "edited.py"))
+        digest.cache_clear()
+        return digest(experiment) != before
+
+    yield stale
+    digest.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("experiment", "module", "old", "new"),
+    [
+        ("ex1_estimators", "noiseworks_experiments.ex1_location", "rng.standard_t(5,", "rng.standard_t(4,"),
+        ("ex1_estimators", "noiseworks_experiments.ex1_location", "SIZES = [5,", "SIZES = [7,"),
+        ("ex8_coverage", "noiseworks_experiments.parts.ex8_measure", '"coverage": coverage,', '"coverage": draws,'),
+        ("ex8_coverage", "noiseworks_experiments.parts.ex8_logarithm", "y.any(axis=1)", "y.all(axis=1)"),
+        ("ex8_coverage", "noiseworks_experiments.parts.ex8_logarithm", "A, B = 0.5, 0.8", "A, B = 0.5, 0.9"),
+        ("ex8_coverage", "noiseworks.study.counts", "rng.gamma(rates /", "rng.gamma(2 * rates /"),
+        ("ex8_apples", "noiseworks.study.heaps", "FOLDS = 10", "FOLDS = 5"),
+        ("ex5_estimators", "noiseworks.study.absolute", "below[..., -1:] / 2", "below[..., -1:] / 3"),
+        ("t5_measures", "noiseworks_experiments.parts.t5_measure", "abs(1 - np.multiply", "abs(2 - np.multiply"),
+    ],
+)
+def test_another_measure_makes_runs_stale(edited: Stale, experiment: str, module: str, old: str, new: str) -> None:
+    """Functions, constants and methods: of the exercise, of its parts, and of what only exercises use."""
+    assert edited(experiment, module, old, new)
+
+
+@pytest.mark.parametrize(
+    ("experiment", "module", "old", "new"),
+    [
+        ("ex1_estimators", "noiseworks_experiments.ex1_location", "replicates=20000", "replicates=10000"),
+        ("ex1_estimators", "noiseworks_experiments.ex1_location", "def claims(runs: Runs)", "def claims(runs)"),
+        ("ex8_coverage", "noiseworks_experiments.ex8_counts", "def claims(runs: Runs)", "def claims(runs)"),
+        ("ex8_coverage", "noiseworks_experiments.parts.ex8_figures", "def figures(runs: Runs)", "def figures(runs)"),
+        ("ex7_measures", "noiseworks_experiments.parts.ex7_theory", "SPREAD = 0.2", "SPREAD = 0.3"),
+        ("ex8_descent", "noiseworks_experiments.parts.ex8_measure", "RATES = [0.5,", "RATES = [0.6,"),  # a fit
+    ],
+)
+def test_other_conclusions_do_not(edited: Stale, experiment: str, module: str, old: str, new: str) -> None:
+    assert not edited(experiment, module, old, new)
+
+
+def test_what_is_typed_beside_the_name_belongs_to_the_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = digest("t5_search"), digest("t5_ridge")
+    with monkeypatch.context() as patch:
+        tuning = import_module("noiseworks_experiments.t5_tuning")
+        patch.setitem(tuning.ARGUMENTS, "t5_search", ["hydra/sweeper=optuna", "hydra.sweeper.n_trials=60"])
+        digest.cache_clear()
+        after = digest("t5_search"), digest("t5_ridge")
+    digest.cache_clear()
+    assert after[0] != before[0]
+    assert after[1] == before[1]
 
 
 def test_a_sweep_with_a_failed_job_is_refused_with_its_reason(folder: Path, command: Server) -> None:

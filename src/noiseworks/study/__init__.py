@@ -1,7 +1,20 @@
 """What the studies in experiments/ share: runs read back, intervals, claims and their verdicts, figures."""
 
 from noiseworks.study.claim import Claim, claim, control
-from noiseworks.study.figure import COLORS, INK, Figure, estimates, forest, panels, theory
+from noiseworks.study.figure import (
+    COLORS,
+    INK,
+    Figure,
+    dashes,
+    estimates,
+    forest,
+    level,
+    panels,
+    rule,
+    series,
+    theory,
+    ticks,
+)
 from noiseworks.study.intervals import (
     Interval,
     exactly,
@@ -26,16 +39,21 @@ __all__ = [
     "Sweep",
     "claim",
     "control",
+    "dashes",
     "estimates",
     "exactly",
     "forest",
+    "level",
     "mean",
     "panels",
     "proportion",
     "quantile",
     "ratio_of_means",
+    "rule",
+    "series",
     "slope",
     "theory",
+    "ticks",
     "variance",
     "variance_ratio",
 ]

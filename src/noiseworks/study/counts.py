@@ -5,12 +5,18 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
+import torch
+from numpy.typing import ArrayLike, NDArray
 from scipy import special, stats
+from torch import Tensor
 
 Array = NDArray[np.float64]
 Z = float(stats.norm.ppf(0.975))  # an interval at 95 % reaches so many standard errors
 MEAN_RATE = 6.0
+
+
+def tensor(values: ArrayLike) -> Tensor:
+    return torch.as_tensor(np.asarray(values), dtype=torch.float64)
 
 
 def line(n: int, spread: float) -> tuple[Array, Array]:

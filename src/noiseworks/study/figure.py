@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -120,11 +120,38 @@ def theory(axes: Axes, x: ArrayLike, y: ArrayLike, label: str = "theory", color:
         axes.plot(x, y, color=color, linewidth=1.2, linestyle="--", label=label, zorder=1)
 
 
+def rule(axes: Axes, x: ArrayLike, y: ArrayLike, label: str, color: str = INK, linewidth: float = 0.8) -> None:
+    """A simpler curve than that of theory, which holds somewhere."""
+    axes.plot(x, y, color=color, linewidth=linewidth, linestyle=":", label=label)
+
+
+def level(axes: Axes, y: float, linewidth: float = 0.8) -> None:
+    axes.axhline(y, color=INK, linewidth=linewidth)
+
+
+def dashes(axes: Axes, x: ArrayLike, y: ArrayLike, label: str | None, size: float = 200, **how: Any) -> None:
+    """What single estimates should be, where there is no curve."""
+    axes.scatter(x, y, marker="_", s=size, color=INK, label=label, **how)
+
+
+def ticks(axes: Axes, at: Sequence[float]) -> None:
+    """Of a logarithmic x axis: these and no others."""
+    axes.set_xticks(at, [f"{x:g}" for x in at])
+    axes.minorticks_off()
+
+
 def estimates(axes: Axes, x: Sequence[float], found: Sequence[Interval], label: str, number: int = 0) -> None:
     """Estimates with their 99 % intervals; `number` chooses colour and marker."""
     middle, ends = _bars(found)
     with mpl.rc_context(STYLE):
         axes.errorbar(x, middle, yerr=ends, label=label, **_look(number))
+
+
+def series(axes: Axes, x: ArrayLike, found: Mapping[str, Sequence[Interval]], shift: float = 0.0) -> None:
+    """`estimates` of every label, each so far beside the one before."""
+    for number, (label, intervals) in enumerate(found.items()):
+        at = np.asarray(x, dtype=float) + shift * (number - (len(found) - 1) / 2)
+        estimates(axes, at.tolist(), intervals, label, number)
 
 
 def forest(axes: Axes, names: Sequence[str], found: Sequence[Interval], label: str, number: int = 0) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy import optimize, special
-from torch import Tensor
 
 from noiseworks.exact import solve
 from noiseworks.noise import Gaussian, NegativeBinomial, Noise, Poisson
 from noiseworks.noise.cells import log_cell
+from noiseworks.study.counts import tensor
 
 Array = NDArray[np.float64]
 FOLDS = 10
@@ -42,9 +41,9 @@ def laws(D: Array, y: Array) -> dict[str, float]:
 
 def tested(D: Array, y: Array, to: Array, counts: Array) -> dict[str, Array]:
     """-log P of each count at rows `to`, by laws that were fitted to D and y."""
-    fit = solve(Gaussian(), _tensor(D), _tensor(y))
-    noise, eta = Gaussian(scale=fit.scale), _tensor(to) @ fit.theta
-    found = log_cell(noise, eta, _tensor(counts))
+    fit = solve(Gaussian(), tensor(D), tensor(y))
+    noise, eta = Gaussian(scale=fit.scale), tensor(to) @ fit.theta
+    found = log_cell(noise, eta, tensor(counts))
     assert found is not None
     at, table = (np.arange(len(to)), counts.astype(int)), masses(D, y, to, np.arange(float(MOST)))
     return {"gaussian": -found.numpy()} | {law: -np.log(p[at]) for law, p in table.items()}
@@ -57,11 +56,11 @@ def masses(D: Array, y: Array, to: Array, k: Array) -> dict[str, Array]:
     own: dict[str, Array] = {}
     kinds: dict[str, Noise] = {"poisson": Poisson(), "nb": NegativeBinomial()}
     for law, noise in kinds.items():
-        fit = solve(noise, _tensor(D), _tensor(y))
+        fit = solve(noise, tensor(D), tensor(y))
         fitted = noise.with_scale(fit.scale)
         for table, rows in ((found, to), (own, D)):
-            eta = (_tensor(rows) @ fit.theta)[:, None].expand(-1, len(k))
-            table[law] = np.exp(-fitted.nll(eta, _tensor(k).expand(len(rows), -1)).numpy())
+            eta = (tensor(rows) @ fit.theta)[:, None].expand(-1, len(k))
+            table[law] = np.exp(-fitted.nll(eta, tensor(k).expand(len(rows), -1)).numpy())
     at = np.arange(len(y)), y.astype(int)
     plain, rounds = own["nb"][at], rounded(own["nb"])[at]
     share = optimize.minimize_scalar(
@@ -76,7 +75,3 @@ def rounded(p: Array) -> Array:
     for i in range(3):
         found[:, ::3] += wide[:, i : i + p.shape[1]][:, ::3]
     return found
-
-
-def _tensor(values: Array) -> Tensor:
-    return torch.as_tensor(values, dtype=torch.float64)

@@ -1,0 +1,56 @@
+"""Exercise 4: runs read back, for claims and figures."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noiseworks.study import Run, Runs
+from noiseworks_experiments.parts.ex4_measure import NULL, d
+from noiseworks_experiments.parts.ex4_theory import covariance, truth
+
+CONDITIONS = [1e2, 1e4, 1e6]
+OPTIMIZERS = {"minibatch_sgd": "SGD", "adam": "Adam", "adagrad": "AdaGrad"}
+SIGMAS = [0.03, 0.2, 1.0]
+RIDGES = [1e-6, 1e-4, 0.25, 4.0]
+LR, DECAY, STEPS = 0.05, 0.25, 400  # of ex4_steps; its fresh noise has the variance DECAY
+WAYS = {"plain": {}, "momentum": {"momentum": 0.9}, "decay": {"weight_decay": DECAY}, "fresh": {"input_noise": 0.5}}
+Array = NDArray[np.float64]
+
+
+def weights(run: Run) -> Array:
+    """(R, 5)."""
+    return np.stack([run.copies[f"coefficient/x{j}"] for j in range(d)], axis=1)
+
+
+def null(run: Run) -> Array:
+    """The part of each answer along the direction that the data say nothing about (R,)."""
+    return weights(run) @ NULL
+
+
+def clean_error(run: Run) -> Array:
+    """The expected squared error of each answer's predictions at clean features: (w_hat - w)'C(w_hat - w)."""
+    off = weights(run) - truth()
+    return np.einsum("rj,jk,rk->r", off, covariance(), off)
+
+
+def way(runs: Runs, name: str) -> Run:
+    """One of WAYS in ex4_steps."""
+    own = {"momentum": 0.0, "weight_decay": 0.0, "input_noise": 0.0} | WAYS[name]
+    keys = {"input_noise": "data.input_noise"}
+    return runs["ex4_steps"].one({keys.get(key, f"optimizer.{key}"): value for key, value in own.items()})
+
+
+def null_path(run: Run) -> Array:
+    """(steps, R)."""
+    path = run.trajectory
+    parts = sum(NULL[j] * path[f"x{j}"] for j in range(d))
+    return np.asarray(parts).reshape(-1, len(set(path["replicate"].tolist())))
+
+
+def noisy(runs: Runs, law: str, n: int, sigma: float) -> Run:
+    return runs["ex4_gram"].one(law=law, num_observations=n, sigma=sigma)
+
+
+def penalized(runs: Runs, method: str, penalty: float) -> Run:
+    return runs["ex4_ridge"].one({"optimizer.ridge": penalty, "optimizer.method": method})

@@ -1,0 +1,140 @@
+"""Figures of exercise 5."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from noiseworks import study
+from noiseworks.study import Figure, Interval, Runs
+from noiseworks.study.hopping import Hopping, squared_floor
+from noiseworks_experiments.parts.ex5_measure import LAWS
+from noiseworks_experiments.parts.ex5_runs import SIZES, STEPS, TITLES, level, price, relative, repaired, steady
+from noiseworks_experiments.parts.ex5_theory import TRUE, B, D, cross_entropy, efficiency, expected, limit
+
+KINDS = {  # of floors: noise model, scale of the label noise
+    "squared, label noise": ("gaussian", 1.0),
+    "absolute, label noise": ("laplace", 1.0),
+    "absolute, none": ("laplace", 1e-12),
+}
+
+
+def figures(runs: Runs) -> Iterator[Figure]:
+    yield prices(runs)
+    yield efficiencies(runs)
+    yield trajectories(runs)
+    yield floors(runs)
+    yield remedies(runs)
+
+
+def prices(runs: Runs) -> Figure:
+    drawing, axes = study.panels()
+    for number, assumed in enumerate(LAWS):
+        at = np.arange(3) + 0.15 * (number - 1)
+        study.estimates(axes, at, [price(runs, truth, assumed) for truth in LAWS], TITLES[assumed], number)
+        exact = [cross_entropy(truth, assumed) - cross_entropy(truth, truth) for truth in LAWS]
+        study.dashes(axes, at, exact, "theory" if number == 2 else None)
+    axes.set(ylabel="nats an example, above the best", ylim=(-0.005, None))
+    axes.set_xticks(range(3), [f"truth: {TITLES[truth]}" for truth in LAWS], fontsize=8)
+    axes.legend(title="assumed", fontsize=8)
+    return Figure(
+        "5.1",
+        alt="Three groups; in each the true law is at zero, and the others lie above it, on the dashes of theory.",
+        caption="What it costs on 8,000 new rows to assume each law, the scale fitted, with 99 % intervals over data "
+        "sets.",
+        drawing=drawing,
+    )
+
+
+def efficiencies(runs: Runs) -> Figure:
+    drawing, axes = study.panels()
+    n = np.geomspace(20, 3000, 40)
+    for number, truth in enumerate(LAWS[:2]):
+        color = study.COLORS[number]
+        study.theory(axes, n, [efficiency(truth, int(size)) for size in n], label="_", color=color)
+        study.estimates(axes, SIZES, [relative(runs, truth, size) for size in SIZES], TITLES[truth], number)
+        axes.axhline(limit(truth), color=color, linewidth=0.8, linestyle=":")
+    study.level(axes, 1)
+    axes.set(xscale="log", xlabel="observations n", ylabel="var(least squares) / var(absolute loss)")
+    axes.legend()
+    return Figure(
+        "5.2",
+        alt="The curve for Laplace's law rises from 1.2 towards 2; that for Gauss's law stays near 0.64.",
+        caption="How many observations least squares needs for each one of the absolute loss. Points: simulation with "
+        "99 % intervals; dashed: theory for that n; dotted: the limits 2 and 2 / pi.",
+        drawing=drawing,
+    )
+
+
+def trajectories(runs: Runs) -> Figure:
+    drawing, panels = study.panels(2, sharey=True)
+    for axes, scale, title in zip(panels, (1.0, 1e-12), ("with label noise", "no label noise")):
+        for noise, color, label in zip(("laplace", "gaussian"), study.COLORS, ("absolute loss", "squared loss")):
+            run = steady(runs, noise, scale, 0.1)
+            path = [run.trajectory[f"x{j}"][:: int(run.params["replicates"])][:400] for j in range(D)]
+            apart = np.sqrt(sum((w - true) ** 2 for w, true in zip(path, TRUE)))
+            axes.semilogy(np.maximum(apart, 1e-6), color=color, linewidth=1, label=label)
+        axes.set(xlabel="step", title=title)
+    panels[0].set(ylabel="distance to the true weights")
+    panels[1].legend()
+    return Figure(
+        "5.3",
+        alt="Left: both losses stop falling near 0.2. Right: squared loss falls without end, absolute loss stays near "
+        "0.07.",
+        caption="One run each at lr = 0.1 (cut at 0.000001).",
+        drawing=drawing,
+    )
+
+
+def floors(runs: Runs) -> Figure:
+    drawing, (left, right) = study.panels(2)
+    exact = Hopping(D, B)
+    found = [study.mean(level(steady(runs, "laplace", 1.0, lr))) for lr in STEPS]
+    study.estimates(left, STEPS, found, "absolute loss", 1)
+    study.theory(left, STEPS, [exact.gap(exact.floor(lr)) for lr in STEPS])
+    study.rule(left, STEPS, [lr * D / (4 * B) for lr in STEPS], "lr d / (4 B)")
+    left.set(ylabel="loss gap, with label noise")
+    study.series(right, STEPS, {label: squares(runs, noise, scale) for label, (noise, scale) in KINDS.items()})
+    study.theory(right, STEPS, [squared_floor(lr, D, B) for lr in STEPS], label="_", color=study.COLORS[0])
+    study.theory(right, STEPS, [D * exact.floor(lr) for lr in STEPS], label="_", color=study.COLORS[1])
+    right.set(ylabel="squared distance to the true weights")
+    for axes in (left, right):
+        axes.set(xscale="log", yscale="log", xlabel="learning rate")
+        study.ticks(axes, STEPS[::2])
+        axes.legend(fontsize=8)
+    return Figure(
+        "5.3",
+        alt="On log-log axes the loss gap and two of the squared distances have slope 1, that without noise has slope "
+        "2.",
+        caption="Where SGD stays, against the step. Points: means over runs and steps, with 99 % intervals; dashed: "
+        "theory.",
+        drawing=drawing,
+    )
+
+
+def squares(runs: Runs, noise: str, scale: float) -> list[Interval]:
+    """E|w - w*|^2 at each step."""
+    return [study.mean(level(steady(runs, noise, scale, lr), 2)) for lr in STEPS]
+
+
+def remedies(runs: Runs) -> Figure:
+    drawing, axes = study.panels()
+    schedules = ["constant", "inverse_sqrt", "cosine"]
+    for number, averaging in enumerate((False, True)):
+        at = np.arange(3) + 0.1 * number
+        found = [repaired(runs, schedule, averaging) for schedule in schedules]
+        study.estimates(axes, at, found, "mean of the last half" if averaging else "last iterate", number)
+        exact = [expected(schedule, averaging) for schedule in schedules]
+        study.dashes(axes, at, exact, "theory" if averaging else None)
+    least = D / (2 * B * 1000)
+    axes.axhline(least, color=study.INK, linewidth=0.8, linestyle=":", label="d / (2 n), n = 10,000 examples")
+    axes.set(yscale="log", ylabel="loss gap after 1,000 steps")
+    axes.set_xticks(range(3), ["constant step", "step / sqrt(1 + t / 100)", "cosine to 0"])
+    axes.legend(fontsize=8)
+    return Figure(
+        "5.3",
+        alt="The last iterate at a constant step is at 0.03; falling steps and averages lie between 0.008 and 0.0006.",
+        caption="The same 10,000 examples, four repairs: a step that falls, the mean of the iterates, or both.",
+        drawing=drawing,
+    )

@@ -1,0 +1,54 @@
+"""Exercise 5: runs read back, for claims and figures."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noiseworks import study
+from noiseworks.study import Interval, Run, Runs
+from noiseworks.study.hopping import absolute_gap
+from noiseworks_experiments.parts.ex5_theory import TRUE, D
+
+TITLES = {"gaussian": "Gauss's law", "laplace": "Laplace's law", "student_t": "Student's law (4 degrees)"}
+SIZES = [40, 160, 640]
+STEPS = [0.0125, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8]
+Array = NDArray[np.float64]
+
+
+def law(runs: Runs, truth: str, assumed: str) -> Run:
+    return runs["ex5_likelihood"].one({"noise@data.noise": truth}, noise=assumed)
+
+
+def price(runs: Runs, truth: str, assumed: str) -> Interval:
+    """What the wrong law costs on rows that were held out, of the same data sets."""
+    return study.mean(law(runs, truth, assumed).copies["test/nll"] - law(runs, truth, truth).copies["test/nll"])
+
+
+def relative(runs: Runs, truth: str, n: int) -> Interval:
+    run = runs["ex5_estimators"].one(law=truth, num_observations=n)
+    return study.ratio_of_means(run.copies["squared"], run.copies["absolute"])
+
+
+def distances(run: Run) -> Array:
+    """|w - w_true| (steps, replicates), from step 12 / lr on, when the start is forgotten."""
+    weights = [run.trajectory[f"x{j}"] for j in range(D)]
+    replicates = int(run.params["replicates"])
+    apart = np.sqrt(sum((w.reshape(-1, replicates) - true) ** 2 for w, true in zip(weights, TRUE)))
+    return np.asarray(apart[int(12 / float(run.params["optimizer.lr"])) :])
+
+
+def steady(runs: Runs, noise: str, scale: float, lr: float) -> Run:
+    return runs["ex5_floor"].one({"data.noise.scale": scale, "optimizer.lr": lr}, noise=noise)
+
+
+def level(run: Run, power: int = 0) -> Array:
+    """The mean over the steps, for each replicate, of |w - w_true|^power; 0: of the loss gap."""
+    apart = distances(run)
+    return np.asarray((apart**power if power else absolute_gap(apart)).mean(axis=0))
+
+
+def repaired(runs: Runs, schedule: str, averaging: bool) -> Interval:
+    run = runs["ex5_repairs"].one({"schedule.averaging": averaging}, schedule=schedule)
+    weights = np.stack([run.copies[f"coefficient/x{j}"] for j in range(D)], axis=1)
+    return study.mean(absolute_gap(np.linalg.norm(weights - TRUE, axis=1)))

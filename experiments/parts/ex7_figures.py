@@ -1,0 +1,148 @@
+"""Figures of exercise 7."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from noiseworks import study
+from noiseworks.study import Figure, Interval, Runs
+from noiseworks_experiments.parts.ex7_measure import SIGMA, TICKS
+from noiseworks_experiments.parts.ex7_runs import CENTS, coverage, one, predicted, scales, world
+from noiseworks_experiments.parts.ex7_theory import covered, rounded_returns, rounded_scale, straight_line
+
+MODELS = {"additive": "additive model", "log": "model of the log price"}
+
+
+def figures(runs: Runs) -> Iterator[Figure]:
+    yield tenths(runs)
+    yield moved(runs)
+    yield ames(runs)
+    yield biased(runs)
+    yield tick_returns(runs)
+    yield tick_scales(runs)
+
+
+def tenths(runs: Runs) -> Figure:
+    drawing, axes = study.panels()
+    for number, (model, noise) in enumerate(zip(MODELS, ("gaussian", "lognormal"))):
+        run, log = world(runs, noise, "lognormal", 0.5), model == "log"
+        study.estimates(axes, range(1, 11), [coverage(run, k, log) for k in range(10)], MODELS[model], number)
+    exact = [float(covered(straight_line(0.5), 0.5, k, log=False)) for k in range(10)]
+    study.theory(axes, range(1, 11), exact, color=study.COLORS[0])
+    study.level(axes, 0.95)
+    axes.set(xlabel="tenth of the prices, cheap to dear", ylabel="covered by 95 % intervals")
+    axes.legend()
+    return Figure(
+        "7.1",
+        alt="The additive model covers all cheap prices and four fifths of the dear ones; the other 95 % of each.",
+        caption="Prices that err by 50 %: what intervals that should cover 95 % do cover. Points: fits of 1,000 "
+        "prices; dashed: theory for the additive model.",
+        drawing=drawing,
+    )
+
+
+def moved(runs: Runs) -> Figure:
+    drawing, axes = study.panels()
+    for number, (what, label) in enumerate({"stocks": "shipped stocks", "walk": "an additive world"}.items()):
+        copies = one(runs, what).copies
+        groups = np.array_split(np.argsort(copies["last"]), 12)
+        at = [float(np.exp(np.log(copies["last"][group]).mean())) for group in groups]
+        study.estimates(axes, at, [study.mean(copies["change"][group]) for group in groups], label, number)
+    line = np.array([0.1, 5000])
+    study.theory(axes, line, 0.06 * line, label="6 % of the price")
+    axes.set(xscale="log", yscale="log", xlabel="price last month (dollars)", ylabel="mean change (dollars)")
+    axes.legend()
+    return Figure(
+        "7.1",
+        alt="Changes of stocks grow in proportion to the price over four decades; in an additive world they do not.",
+        caption="How much a price moves in a month: ten shipped stocks and indices, and walks that add the same noise "
+        "at any price.",
+        drawing=drawing,
+    )
+
+
+def ames(runs: Runs) -> Figure:
+    drawing, axes = study.panels()
+    study.series(axes, range(1, 11), {MODELS[model]: by_tenth(runs, model) for model in MODELS}, shift=0.2)
+    study.level(axes, 0.95)
+    axes.set(xlabel="tenth of the houses by predicted price, cheap to dear", ylabel="covered by 95 % intervals")
+    axes.legend()
+    return Figure(
+        "7.2",
+        alt="Additive: all cheap houses are covered, and three quarters of the dearest; the log model stays near 95 %.",
+        caption="Houses in Ames, each held out: area and age, by an additive model and by one of the log price.",
+        drawing=drawing,
+    )
+
+
+def by_tenth(runs: Runs, model: str) -> list[Interval]:
+    """The share of the houses that are covered, from the cheapest tenth to the dearest."""
+    copies = one(runs, "houses").copies
+    tenth = np.minimum(copies[f"rank_{model}"] * 10, 9).astype(int)
+    return [study.proportion(copies[f"covered_{model}"][tenth == k]) for k in range(10)]
+
+
+def biased(runs: Runs) -> Figure:
+    drawing, axes = study.panels()
+    s = np.linspace(0, 1, 50)
+    study.theory(axes, s, np.exp(-(s**2) / 2))
+    ways = {"exp(eta)": False, "exp(eta + scale² / 2)": True}
+    found = {label: [study.mean(predicted(runs, s, way)) for s in (0.5, 0.8)] for label, way in ways.items()}
+    study.series(axes, [0.5, 0.8], found)
+    study.level(axes, 1)
+    axes.set(xlabel="scale of log prices", ylabel="predicted / true mean price")
+    axes.legend()
+    return Figure(
+        "7.2",
+        alt="exp(eta) falls below the mean along the curve of theory; with the correction the ratio is one.",
+        caption="The cost of the logarithm: exp(eta) is the median. Dashed: exp(-scale² / 2).",
+        drawing=drawing,
+    )
+
+
+def tick_returns(runs: Runs) -> Figure:
+    drawing, (left, right) = study.panels(2)
+    copies, prices = one(runs, "ticks").copies, [float(price) for price in np.geomspace(12.5, 200, 9)]
+    exact = [rounded_returns(price) for price in prices]
+    study.estimates(left, TICKS, [study.mean(copies[f"square/{price:g}"]) for price in TICKS], "returns")
+    pairs = [(-copies[f"product/{price:g}"], copies[f"square/{price:g}"]) for price in TICKS]
+    study.estimates(right, TICKS, [study.ratio_of_means(*pair) for pair in pairs], "returns", 1)
+    study.theory(left, prices, [known.square for known in exact], color=study.COLORS[0])
+    study.theory(right, prices, [-known.product / known.square for known in exact], color=study.COLORS[1])
+    fine = np.geomspace(11, 220, 60)
+    study.rule(left, fine, 1 + 1 / (6 * (fine * SIGMA) ** 2), "the rule", linewidth=1.5)
+    left.set(ylabel="variance / 0.02²")
+    right.set(ylabel="- correlation of neighbours")
+    for axes in (left, right):
+        axes.set(xscale="log", xlabel="price (ticks)")
+        study.ticks(axes, TICKS)
+        axes.legend()
+    return Figure(
+        "7.3",
+        alt="Below a hundred ticks the variance of returns rises, to three times the true one; neighbours correlate.",
+        caption="Log returns of prices that move by 2 % a day, seen through a tick. Dashed: theory; dotted: the rule "
+        "1 + tick² / (6 p² 0.02²), which fails below 25 ticks.",
+        drawing=drawing,
+    )
+
+
+def tick_scales(runs: Runs) -> Figure:
+    drawing, axes = study.panels()
+    noises = {"LogNormal": "lognormal", "for rounded prices": "interval_lognormal"}
+    found = {label: [scales(runs, noise, price) for price in CENTS] for label, noise in noises.items()}
+    study.series(axes, CENTS, found)
+    fine = np.geomspace(2, 24, 60)
+    study.theory(axes, fine, [rounded_scale(price) for price in fine], color=study.COLORS[0])
+    study.level(axes, 1)
+    axes.set(xscale="log", xlabel="price (ticks)", ylabel="estimated / true scale")
+    study.ticks(axes, CENTS)
+    axes.legend()
+    return Figure(
+        "7.3",
+        alt="LogNormal noise overstates the spread of cheap prices; the likelihood for rounded prices does not.",
+        caption="Prices with a spread of 20 %, rounded to ticks: what two likelihoods make of it. Dashed: theory for "
+        "LogNormal noise.",
+        drawing=drawing,
+    )

@@ -1,0 +1,116 @@
+"""Exercise 8: what is measured where the logarithm of the rate is linear, and what least squares finds there."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from noiseworks.exact import solve
+from noiseworks.exact.many import Problems, solve_many, solved_many
+from noiseworks.inference.many import standard_errors_many
+from noiseworks.noise import Poisson
+from noiseworks.study.counts import Z, counts, tensor
+
+A, B = 0.5, 0.8  # log rate = A + B x
+RARE = 0.1
+Array = NDArray[np.float64]
+
+
+def predictor(truth: str, n: int) -> tuple[Array, Array]:
+    """D (n, P), the coefficient of interest in front, and the rates (n,)."""
+    if truth == "rare":
+        return np.ones((n, 1)), np.full(n, RARE)
+    x = stats.norm.ppf((np.arange(n) + 0.5) / n)
+    return np.column_stack((x, np.ones(n))), np.exp(A + B * x)
+
+
+def coverage(cfg) -> dict[str, Array]:
+    """Of each replicate: the first coefficient, and whether its intervals at 95 % cover; where all counts are zero
+    there is neither. And what least squares finds: of the counts, and of log(1 + count)."""
+    D, rates = predictor(cfg.truth, cfg.num_observations)
+    rng = np.random.default_rng([cfg.seed, 4, len(D), D.shape[1], int(cfg.dispersion)])
+    y = counts(rates, cfg.dispersion, cfg.replicates, rng)
+    exists = y.any(axis=1)
+    problems = Problems.of(Poisson(), tensor(D), tensor(np.where(exists[:, None], y, 1.0)), None, None)
+    fit = solved_many(problems)
+    truth, estimate = (B if cfg.truth == "log" else math.log(RARE)), fit.theta[:, 0]
+    mu = np.exp(problems.eta(fit.theta))
+    pearson = ((problems.y - mu) ** 2 / mu).sum(axis=1) / (len(D) - D.shape[1])
+    errors = {how: standard_errors_many(problems, fit, how)[:, 0] for how in ("information", "HC3")}
+    errors["quasi"] = errors["information"] * np.sqrt(pearson)
+    found = {f"covers_{how}": exists & (np.abs(estimate - truth) <= Z * error) for how, error in errors.items()}
+    found |= {"exists": exists, "pearson": pearson, "estimate": np.where(exists, estimate, np.nan)}
+    if cfg.truth == "rare":
+        return found | {"refused": len(solve_many(Poisson(), tensor(D), tensor(0 * y[:1])).failures)}
+    return found | least_squares(D, y) | once(D, y[0])
+
+
+def least_squares(D: Array, y: Array) -> dict[str, Array]:
+    """Of the counts: the share of rows with a negative mean, and of the last quarter of the rows that lie within Z
+    residual standard deviations of the line. And the slope of log(1 + count)."""
+    n = len(D)
+    found = np.linalg.lstsq(D, np.hstack((y.T, np.log1p(y.T))), rcond=None)[0]
+    lines = D @ found[:, : len(y)]
+    left = np.abs(y.T - lines)
+    inside = left <= Z * np.sqrt((left**2).sum(axis=0) / (n - 2))
+    last = inside[3 * n // 4 :].mean(axis=0)
+    return {"negative": (lines < 0).mean(axis=0), "inside_last": last, "slope_log1p": found[0, len(y) :]}
+
+
+def expected_squares(n: int) -> dict[str, float]:
+    """What `least_squares` finds at the line that the counts have on average: H y, with H = D (D'D)^-1 D', has the mean
+    H mu, and the sum of squares that is left |mu - H mu|^2 + trace((1 - H) diag(mu))."""
+    D, mu = predictor("log", n)
+    H = D @ np.linalg.solve(D.T @ D, D.T)
+    line = H @ mu
+    reach = Z * math.sqrt((((mu - line) ** 2).sum() + mu @ (1 - np.diag(H))) / (n - 2))
+    inside = stats.poisson.cdf(np.floor(line + reach), mu) - stats.poisson.cdf(np.ceil(line - reach) - 1, mu)
+    k = np.arange(400)[:, None]
+    logs = (np.log1p(k) * stats.poisson.pmf(k, mu)).sum(axis=0)
+    slope, intercept = np.linalg.lstsq(D, mu, rcond=None)[0]
+    negative = float(stats.norm.cdf(-intercept / slope))
+    log_slope = float(np.linalg.lstsq(D, logs, rcond=None)[0][0])
+    return {"negative": negative, "inside_last": float(inside[3 * n // 4 :].mean()), "slope_log1p": log_slope}
+
+
+def once(D: Array, y: Array) -> dict[str, float]:
+    """Without chance, for one sample: the orders of Newton's method and of gradient descent, log e'' / e' over
+    log e' / e of three distances in a row; and counts with an exposure as an offset, or as rates with weights."""
+    left = {how: distances(D, y, how) for how in ("newton", "descent")}
+    last = {how: np.log(e[(e > 1e-13) & (e < 0.3)][-3:]) for how, e in left.items()}
+    exposure = 1 + np.arange(len(y)) % 4.0
+    by_offset = solve(Poisson(), tensor(D), tensor(y), offset=tensor(np.log(exposure))).theta
+    weighted, plain = (
+        solve(Poisson(), tensor(D), tensor(y / exposure), weights=w).theta for w in (tensor(exposure), None)
+    )
+    found = {f"order_{how}": float((e[2] - e[1]) / (e[1] - e[0])) for how, e in last.items()}
+    found |= {f"steps_{how}": int((e > 1e-10).sum()) for how, e in left.items()}
+    theta = solve(Poisson(), tensor(D), tensor(y)).theta.numpy()
+    eigenvalues = np.linalg.eigvalsh(D.T @ (D * np.exp(D @ theta)[:, None]))
+    contraction = {
+        "found": math.exp(last["descent"][-1] - last["descent"][-2]),
+        "theory": 1 - eigenvalues[0] / eigenvalues[1],
+    }
+    return found | {
+        **{f"contraction_{name}": float(value) for name, value in contraction.items()},
+        "residuals": float(np.abs(D.T @ (y - np.exp(D @ theta))).max()),
+        "exposure_weighted": float((by_offset - weighted).abs().max()),
+        "exposure_plain": float((by_offset - plain).abs().max()),
+    }
+
+
+def distances(D: Array, y: Array, how: str) -> Array:
+    """Of log mean(y) and no slope, and of the steps from there, to the answer: Newton's, or the gradient over the
+    largest second derivative at the answer."""
+    answer = solve(Poisson(), tensor(D), tensor(y)).theta.numpy()
+    largest = np.linalg.eigvalsh(D.T @ (D * np.exp(D @ answer)[:, None]))[-1]
+    theta, found = np.array([0.0, math.log(y.mean())]), []
+    for _ in range(200):
+        found.append(float(np.abs(theta - answer).max()))
+        mu = np.exp(D @ theta)
+        slope = D.T @ (y - mu)
+        theta = theta + (np.linalg.solve(D.T @ (D * mu[:, None]), slope) if how == "newton" else slope / largest)
+    return np.array(found)

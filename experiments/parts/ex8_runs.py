@@ -1,0 +1,41 @@
+"""Exercise 8: runs read back, for claims and figures."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noiseworks import study
+from noiseworks.study import Run, Runs
+
+LAWS = {"poisson": "Poisson's law", "nb": "the negative binomial", "heaped": "the negative binomial with heaps"}
+Array = NDArray[np.float64]
+
+
+def of_rate(runs: Runs, rate: float, sampler: str = "numpy") -> Run:
+    return runs["ex8_draws"].one(sampler=sampler, rate=rate)
+
+
+def of_counts(runs: Runs, n: int, dispersion: float = 1.0, truth: str = "log") -> Run:
+    return runs["ex8_coverage"].one(truth=truth, num_observations=n, dispersion=dispersion)
+
+
+def covers(run: Run, how: str) -> study.Interval:
+    return study.proportion(run.copies[f"covers_{how}"])
+
+
+def against_oracle(runs: Runs, name: str, spread: float) -> study.Interval:
+    copies = runs["ex8_identity"].one(spread=spread).copies
+    return study.variance_ratio(copies[name], copies["wls"])
+
+
+def descent(runs: Runs, link: str, lr: float, batch: int = 50) -> Run:
+    return runs["ex8_descent"].one({"noise.link": link, "optimizer.lr": lr, "data.batch_size": batch})
+
+
+def steps(runs: Runs, link: str, lr: float, batch: int = 50) -> tuple[Array, Array]:
+    """The parameter after each step (steps, starts) and where it should end (starts,): by the rate that the logarithm
+    found in full batches."""
+    end = np.exp(descent(runs, "log", 0.1).copies["coefficient/intercept"])
+    goal = {"log": np.log(end), "softplus": end + np.log(-np.expm1(-end))}.get(link, end)
+    return descent(runs, link, lr, batch).trajectory["intercept"].reshape(-1, len(end)), goal
