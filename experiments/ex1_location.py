@@ -6,7 +6,7 @@ as precise as can be. 1.3 The median minimises the sum of absolute values; how p
 Source:  D2L 3.1, exercise 1.
 Command: make exercises EX=1
 Cost:    15 s on 2 cores.
-Expect:  contraction 1 - lr to 1e-10; n var(mean) / sigma^2 = 1 within 3 %; var(median) / var(mean) within 5 % of its
+Expect:  contraction 1 - lr to 1e-10; n var(mean) / sigma^2 = 1 within 4 %; var(median) / var(mean) within 5 % of its
          value for that n.
 """
 
@@ -117,14 +117,34 @@ def descent(runs: Runs) -> Iterator[Claim]:
     sweep = runs["ex1_descent"]
     for lr in (0.5, 1.0):
         run = sweep.one({"optimizer.lr": lr})
-        yield claim("1.1", f"gradient descent at lr = {lr} ends at the mean, from 20 starts", 0.0, largest(run), 1e-9)
-    yield control("1.1", "the same at lr = 2.1", 0.0, largest(sweep.one({"optimizer.lr": 2.1})), 1e-9)
+        yield claim(
+            "1.1",
+            f"gradient descent at lr = {lr} ends at the mean, from 20 starts (largest distance)",
+            0.0,
+            largest(run),
+            1e-9,
+        )
+    yield control(
+        "1.1",
+        "gradient descent at lr = 2.1 ends at the mean, from 20 starts (largest distance)",
+        0.0,
+        largest(sweep.one({"optimizer.lr": 2.1})),
+        1e-9,
+    )
     for lr in (0.1, 0.5, 1.9):
-        yield claim("1.1", f"a step at lr = {lr} leaves 1 - lr of the error", 0.0, contraction(runs, lr), 1e-10)
+        yield claim(
+            "1.1",
+            f"a step at lr = {lr} leaves 1 - lr of the error (largest deviation)",
+            0.0,
+            contraction(runs, lr),
+            1e-10,
+        )
     squares, absolutes = (runs["ex1_median"].where(noise=noise) for noise in ("gaussian", "laplace"))
     yield claim("1.1", "the exact least-squares answer has a zero gradient", 0.0, gradient(squares), 1e-12)
     gap = min(np.abs(constants(a) - constants(b)).max() for a, b in zip(absolutes, squares))
-    yield control("1.1", "the best constant for absolute values is the mean", 0.0, study.exactly(gap), 1e-9)
+    yield control(
+        "1.1", "the best constant for absolute values is the mean (largest distance)", 0.0, study.exactly(gap), 1e-9
+    )
 
 
 def largest(run: Run) -> study.Interval:
@@ -147,9 +167,9 @@ def likelihood(runs: Runs) -> Iterator[Claim]:
         yield claim("1.2", f"n var(mean) / sigma^2 = 1 under {TITLES[law]}, n = 21", 1.0, scaled, 0.04)
     for law in LAWS:
         times = bound_ratio(law)
-        sentence = f"the mean has {times:.4g} times the variance of Cramer and Rao's bound under {TITLES[law]}, n = 101"
+        sentence = f"the mean has {times:.4g} times the variance of Cramér and Rao's bound under {TITLES[law]}, n = 101"
         yield claim("1.2", sentence, times, over_bound(runs, law, 101), 0.04 * times)
-    met = "the mean meets Cramer and Rao's bound under Laplace's law, n = 101"
+    met = "the mean meets Cramér and Rao's bound under Laplace's law, n = 101"
     yield control("1.2", met, 1.0, over_bound(runs, "laplace", 101), 0.04)
     small = sweep.one(law="normal", num_observations=5)
     spread = study.mean(small.copies["variance_mle"])
@@ -166,15 +186,39 @@ def over_bound(runs: Runs, law: str, n: int) -> study.Interval:
 def medians(runs: Runs) -> Iterator[Claim]:
     fits = runs["ex1_median"]
     odd, even = (fits.one({"data.num_examples": n}, noise="laplace") for n in (21, 20))
-    yield claim("1.3", "the median is the only answer for odd n", 1.0, study.exactly(odd["exact/unique"]), 1e-9)
-    yield claim("1.3", "for even n a whole interval is", 0.0, study.exactly(even["exact/unique"]), 1e-9)
-    yield claim("1.3", "no step to either side helps (duality gap)", 0.0, gradient([odd, even]), 1e-12)
+    yield claim(
+        "1.3",
+        "n = 21: the sum of absolute values has one minimum only (share of samples)",
+        1.0,
+        study.exactly(odd["exact/unique"]),
+        1e-9,
+    )
+    yield claim(
+        "1.3",
+        "n = 20: the sum of absolute values has one minimum only (share of samples: none)",
+        0.0,
+        study.exactly(even["exact/unique"]),
+        1e-9,
+    )
+    yield claim(
+        "1.3",
+        "no constant has a smaller sum of absolute values than the median (duality gap)",
+        0.0,
+        gradient([odd, even]),
+        1e-12,
+    )
     apart = fits.one({"data.num_examples": 21}, noise="gaussian")
-    yield control("1.3", "the mean minimises the sum of absolute values", 0.0, excess(odd, apart), 1e-9)
+    yield control(
+        "1.3",
+        "the mean has the smallest sum of absolute values (what it costs more, an observation)",
+        0.0,
+        excess(odd, apart),
+        1e-9,
+    )
     for law in LAWS:
         for n in (5, 101):
             exact = median_variance(law, n)
-            sentence = f"var(median) / var(mean), {TITLES[law]}, n = {n}"
+            sentence = f"var(median) / var(mean) as theory has it for n = {n}, {TITLES[law]}"
             yield claim("1.3", sentence, exact, ratio(runs, law, n), 0.05 * exact)
     for law in ("normal", "laplace"):
         sentence = f"var(median) / var(mean) is at its limit for large n already, {TITLES[law]}, n = 5"
@@ -202,7 +246,8 @@ def figures(runs: Runs) -> Iterator[Figure]:
         "1.1",
         alt="On a logarithmic scale the distance to the mean falls on straight lines: fastest at lr = 0.5, and equally "
         "fast at lr = 0.1 and 1.9.",
-        caption="Gradient descent from one of the starts: each step leaves |1 - lr| of the error, until rounding.",
+        caption="Gradient descent from one of the starts: each step leaves |1 - lr| of the error. "
+        "At lr = 1.9 that is as much as at lr = 0.1, so that the two lines coincide.",
         drawing=drawing,
     )
     yield precision(runs)
@@ -252,7 +297,7 @@ def efficiency(runs: Runs) -> Figure:
         "1.3",
         alt="Above one for Gauss's law and rising to 1.57, below one for Laplace's and falling to 0.5, near one for "
         "the other two; the estimates lie on the dashed curves of theory.",
-        caption="How many observations the median needs for each one of the mean's. Points: simulation with 99 % "
+        caption="Above 1 the mean is the more precise one, below 1 the median. Points: simulation with 99 % "
         "intervals; dashed: theory for that n; dashes at the right: the limit for large n.",
         drawing=drawing,
     )

@@ -126,7 +126,9 @@ def answers(runs: Runs) -> Iterator[Claim]:
     same = apart(sweep, AFFINE, AUGMENTED)
     yield claim("2", "w'x + b and (x, 1) have the same exact answer (largest difference)", 0.0, same, ROUNDING)
     less = apart(sweep, AFFINE, NEITHER)
-    yield control("2", "x without b, and (x, 1), have the same exact answer", 0.0, less, ROUNDING)
+    yield control(
+        "2", "w'x without b, and (x, 1), have the same exact answer (largest difference)", 0.0, less, ROUNDING
+    )
     both = sweep.one(BOTH).copies
     uneven = study.exactly(np.abs(both["coefficient/one"] - both["coefficient/intercept"]).max())
     yield claim(
@@ -134,7 +136,7 @@ def answers(runs: Runs) -> Iterator[Claim]:
     )
     yield claim(
         "2",
-        "with b and the ones at once, the shortest answer is the same function",
+        "with b and the ones at once, the shortest answer is the same function as with b alone (largest difference)",
         0.0,
         apart(sweep, AFFINE, BOTH),
         ROUNDING,
@@ -148,12 +150,12 @@ def paths(runs: Runs) -> Iterator[Claim]:
             decayed = "decay of all parameters" if rate else "no decay"
             sentence = f"{name} takes the same way with b and on (x, 1), {decayed}"
             yield claim("2", f"{sentence} (largest difference)", 0.0, apart(sweep, AFFINE, AUGMENTED, True), ROUNDING)
-        sentence = f"{name} takes the same way with b and with both b and the ones"
+        sentence = f"{name} takes the same way with b and with both b and the ones (largest difference)"
         yield control("2", sentence, 0.0, apart(sweep, AFFINE, BOTH, True), ROUNDING)
 
 
 def decay(runs: Runs) -> Iterator[Claim]:
-    sentence = "torch.nn.Linear with a bias and on (x, 1) take the same way"
+    sentence = "SGD takes the same way with torch.nn.Linear on x with a bias and on (x, 1) without"
     for decayed in ("nothing", "everything"):
         yield claim("2", f"{sentence}, decay of {decayed}", 0.0, largest(runs, decayed), ROUNDING)
     yield control("2", f"{sentence}, decay of the weights alone", 0.0, largest(runs, "weights"), ROUNDING)
@@ -210,8 +212,8 @@ def figures(runs: Runs) -> Iterator[Figure]:
         ("nn.Linear, SGD, decay of all", largest(runs, "everything")),
         ("Adam, decay of all", apart(adam, AFFINE, AUGMENTED, True)),
         ("nn.Linear, SGD, decay of the weights alone", largest(runs, "weights")),
-        ("exact answer, ridge 0.1: shift of y", moved(runs, AUGMENTED)),
-        ("shortest answer, rows < columns, at a new x", farthest(runs, "wide", "predicted")),
+        ("exact answer to y + 1, ridge with or without b", moved(runs, AUGMENTED)),
+        ("shortest answer, centred or not, at a new x", farthest(runs, "wide", "predicted")),
     ]
     drawing, axes = study.panels(height=2.9)
     for number, (_, gap) in enumerate(rows):
@@ -224,7 +226,8 @@ def figures(runs: Runs) -> Iterator[Figure]:
     yield Figure(
         "2",
         alt="Four differences lie below 1e-14, three above 0.01; nothing lies between.",
-        caption="Circles: the two forms are the same but for rounding (0 is drawn at 1e-17). Squares: something treats "
+        caption="How far w'x + b and (x, 1) are apart. "
+        "Circles: the two forms are the same but for rounding (0 is drawn at 1e-17). Squares: something treats "
         "b apart from the weights, and they are not. The dotted line is the margin of the claims.",
         drawing=drawing,
     )

@@ -77,11 +77,11 @@ def singular(runs: Runs) -> Iterator[Claim]:
     yield claim("4.1", sentence.format("the pseudo-inverse"), 0.0, worst(runs, "svd", "distance", *SINGULAR), 1e-9)
     for solver, how in {"inverse": "inversion of X'X", "cholesky": "Cholesky", "qr": "plain QR"}.items():
         designs = SINGULAR if solver != "qr" else SINGULAR[:2]
-        said = f"{sentence.format(how)}, where it does not raise"
+        said = f"{sentence.format(how)}, where it raises no error"
         yield control("4.1", said, 0.0, worst(runs, solver, "distance", *designs), 1e-9)
     raised = [study.proportion(sweep.one(solver="qr", design=design).copies["raised"]) for design in ("wide", "sum")]
-    yield claim("4.1", "plain QR raises if there are fewer rows than columns (share)", 1.0, raised[0], 0.15)
-    yield control("4.1", "plain QR raises if a column is the sum of two others (share)", 1.0, raised[1], 0.15)
+    yield claim("4.1", "plain QR raises an error if there are fewer rows than columns (share)", 1.0, raised[0], 0.15)
+    yield control("4.1", "plain QR raises an error if a column is the sum of two others (share)", 1.0, raised[1], 0.15)
     said = "where {} returns, its fit is as good as the best one (largest difference)"
     yield claim("4.1", said.format("Cholesky"), 0.0, worst(runs, "cholesky", "misfit", *SINGULAR), 1e-9)
     yield control("4.1", said.format("inversion of X'X"), 0.0, worst(runs, "inverse", "misfit", *SINGULAR), 1e-9)
@@ -111,16 +111,18 @@ def noise_once(runs: Runs) -> Iterator[Claim]:
         run, (variance, error) = runs["ex4_noise"].one({"data.input_noise": sigma}), one_copy(sigma, 50)
         said = f"variance of the null coefficient over s^2 / (sigma^2 (n - d - 1)), noise added once, sigma = {sigma}"
         yield claim("4.2", said, 1.0, study.variance(null(run), variance), 0.4)
-        said = f"its predictions at clean features have the error of the formula, sigma = {sigma}"
+        said = f"mean squared error of predictions at clean features, noise added once, sigma = {sigma}"
         yield claim("4.2", said, error, study.mean(clean_error(run)), 0.2 * error)
     run, (variance, error) = runs["ex4_noise"].one({"data.input_noise": 0.2}), one_copy(0.2, 50)
     ridge_answer = runs["ex4_ridge"].one({"optimizer.ridge": 0.25}, **{"optimizer.method": "auto"})
     said = "the null coefficient of the ridge answer varies as much as that of one noisy copy, sigma = 0.5"
     yield control("4.2", said, 1.0, study.exactly(null(ridge_answer).var() / one_copy(0.5, 200)[0]), 0.4)
-    said = "predictions off the subspace of the features are as good as on it, sigma = 0.2"
+    said = "predictions for a row along v are as good as at clean features, noise added once, sigma = 0.2"
     yield control("4.2", said, error, study.mean(null(run) ** 2), 0.2 * error)
     share = study.proportion(runs["ex4_solvers"].one(solver="qr", design="wide_noisy").copies["raised"])
-    yield claim("4.2", "fewer rows than columns: plain QR raises on noisy features as well (share)", 1.0, share, 0.15)
+    yield claim(
+        "4.2", "fewer rows than columns: plain QR raises an error on noisy features as well (share)", 1.0, share, 0.15
+    )
 
 
 def towards_ridge(runs: Runs, name: str) -> study.Interval:
@@ -146,10 +148,10 @@ def farthest(run: Run, added: Array) -> study.Interval:
 
 
 def expectation(runs: Runs) -> Iterator[Claim]:
-    said, one = "the entry of E[X'X] that is farthest from {}, over n sigma^2: {} noise, n = {}", np.eye(d)
+    said, one = "mean X'X of noisy features less ({}), over n sigma^2, worst entry: {} noise, n = {}", np.eye(d)
     for law in ("normal", "uniform", "laplace"):
         for n in (20, 100):
-            sentence = said.format("X'X + n sigma^2 I", law, n)
+            sentence = said.format("X'X + n sigma^2 I", law.replace("laplace", "Laplace"), n)
             yield claim("4.3", sentence, 0.0, farthest(noisy(runs, law, n, 0.5), one), 0.1)
     shown = noisy(runs, "normal", 100, 0.5)
     sentence = said.format("X'X + n sigma^2 I", "correlated", 100)
@@ -158,9 +160,15 @@ def expectation(runs: Runs) -> Iterator[Claim]:
     for power, what, pair in ((1, "n", [(20, 2.0), (100, 2.0)]), (2, "sigma", [(100, 0.5), (100, 2.0)])):
         shift = [noisy(runs, "normal", *at).copies["g22"] * at[0] * at[1] ** 2 for at in pair]
         x = [at[power - 1] for at in pair]
-        yield claim("4.3", f"what is added grows as {what} to the power {power}", power, study.slope(x, shift), 0.1)
+        yield claim(
+            "4.3",
+            f"what noise adds to a diagonal entry of X'X grows as {what} to the power {power}",
+            power,
+            study.slope(x, shift),
+            0.1,
+        )
     small = study.mean(noisy(runs, "normal", 20, 2.0).copies["inverse"])
-    said = "v'E[(X'X)^-1]v n sigma^2 of the null direction is {}, n = 20"
+    said = "mean of v'(X'X)^-1 v, times n sigma^2, of noisy features is {}, n = 20"
     yield claim("4.3", said.format("n / (n - d - 1)"), 20 / (20 - d - 1), small, 0.1)
     yield control("4.3", said.format("1, as of the inverse of the mean"), 1.0, small, 0.1)
 
@@ -175,30 +183,42 @@ def descent(runs: Runs) -> Iterator[Claim]:
     starts = [(claim, "minibatch_sgd", 0.0), *((control, o, 0.0) for o in ("adam", "adagrad"))]
     for judge, optimizer, start in (*starts, (control, "minibatch_sgd", 1.0)):
         far = distance(runs, optimizer, start)
-        where, which = "zero" if start == 0 else "elsewhere", "largest" if judge is claim else "smallest"
+        where, which = "zero" if start == 0 else "random starts", "largest" if judge is claim else "smallest"
         said = sentence.format(f"{OPTIMIZERS[optimizer]} from {where}", which)
         yield judge("4.4", said, 0.0, study.exactly(far.max() if judge is claim else far.min()), 1e-4)
     square = study.mean(distance(runs, "minibatch_sgd", 1.0) ** 2)
     yield claim(
         "4.4",
-        "squared distance of SGD from elsewhere: what no row sees of the start, (d - n) / d",
+        "mean squared distance of SGD from random starts of E|w_0|^2 = 1: the share that no row sees, (d - n) / d",
         35 / 40,
         square,
         0.2,
     )
     fits = [runs["ex4_descent"].one({"model.init_scale": s}, optimizer="minibatch_sgd") for s in (0.0, 1.0)]
     fit = np.abs(fits[0].copies["train/rmse"] - fits[1].copies["train/rmse"]).max()
-    yield claim("4.1", "weights from two starts fit equally well (difference of rmse)", 0.0, study.exactly(fit), 1e-4)
+    yield claim(
+        "4.1",
+        "SGD from two starts, 5 rows and 40 columns: the weights fit equally well (largest difference of rmse)",
+        0.0,
+        study.exactly(fit),
+        1e-4,
+    )
     apart = np.linalg.norm(
         [fits[0].copies[f"coefficient/x{j}"] - fits[1].copies[f"coefficient/x{j}"] for j in range(40)], axis=0
     )
-    yield control("4.1", "and are the same weights (smallest distance)", 0.0, study.exactly(apart.min()), 1e-4)
+    yield control(
+        "4.1",
+        "SGD from two starts, 5 rows and 40 columns: the weights are the same (smallest distance)",
+        0.0,
+        study.exactly(apart.min()),
+        1e-4,
+    )
     yield from null_parts(runs)
 
 
 def null_parts(runs: Runs) -> Iterator[Claim]:
     plain, decay, fresh = (null(way(runs, name)) for name in ("plain", "decay", "fresh"))
-    said = "the null part {} in 400 steps of minibatch SGD with {} (largest change)"
+    said = "the null part {} in 400 steps of minibatch SGD with {} (largest deviation)"
     for name, judge, what in (
         ("plain", claim, "nothing else"),
         ("momentum", claim, "momentum"),
@@ -208,7 +228,7 @@ def null_parts(runs: Runs) -> Iterator[Claim]:
         yield judge("4.4", said.format("does not move", what), 0.0, study.exactly(np.abs(path - path[0]).max()), 1e-10)
     for name, judge, part in (("weight decay", claim, decay), ("fresh noise", control, fresh)):
         left = np.abs(part / plain / (1 - LR * DECAY) ** STEPS - 1).max()
-        yield judge("4.4", said.format("shrinks by 1 - lr decay", name), 0.0, study.exactly(left), 1e-6)
+        yield judge("4.4", said.format("shrinks by 1 - lr decay a step", name), 0.0, study.exactly(left), 1e-6)
 
 
 def ridge(runs: Runs) -> Iterator[Claim]:
@@ -219,16 +239,16 @@ def ridge(runs: Runs) -> Iterator[Claim]:
         "4.5", "with a ridge of 1e-4 and more plain inversion works (largest error)", 0.0, study.exactly(gap), 1e-8
     )
     without = worst(runs, "inverse", "distance", "sum")
-    yield control("4.5", "without one plain inversion works (largest relative error)", 0.0, without, 1e-8)
+    yield control("4.5", "without a ridge plain inversion works (largest relative error)", 0.0, without, 1e-8)
     parts = max(np.abs(null(penalized(runs, "auto", r))).max() for r in RIDGES)
-    yield claim("4.5", "the ridge answer has no null part at any penalty", 0.0, study.exactly(parts), 1e-8)
+    yield claim("4.5", "the ridge answer has no null part at any penalty (largest)", 0.0, study.exactly(parts), 1e-8)
     once = np.abs(null(runs["ex4_noise"].one({"data.input_noise": 1.0}))).max()
-    yield control("4.5", "the answer from one noisy copy has none", 0.0, study.exactly(once), 1e-8)
+    yield control("4.5", "the answer from one noisy copy has no null part (largest)", 0.0, study.exactly(once), 1e-8)
     for judge, pair, where in ((claim, RIDGES[:2], "1e-6 to 1e-4"), (control, RIDGES[2:], "0.25 to 4")):
         far = [penalized(runs, "inverse", r).copies["param/error"] for r in pair]
-        said = f"the distance to the answer of minimum norm is proportional to the penalty, from {where}"
+        said = f"the distance to the answer of minimum norm is proportional to the penalty, from {where} (slope)"
         yield judge("4.5", said, 1.0, study.slope(pair, far), 0.1)
     run = noisy(runs, "normal", 100, 0.5)
     formula, degrees = float(run.copies["formula"][0]), study.mean(run.copies["degrees"])
-    yield claim("4.5", "effective degrees of freedom are sum s^2 / (s^2 + penalty)", formula, degrees, 0.2)
-    yield control("4.5", "they are the rank", 4.0, degrees, 0.2)
+    yield claim("4.5", "effective degrees of freedom of a ridge are sum s^2 / (s^2 + penalty)", formula, degrees, 0.2)
+    yield control("4.5", "effective degrees of freedom of a ridge are the rank, 4", 4.0, degrees, 0.2)

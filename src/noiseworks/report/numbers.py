@@ -32,7 +32,7 @@ NAMES = {
     "tau": "τ",
 }
 WORD = re.compile(rf"(?<![\w'])({'|'.join(NAMES)})(?![a-zA-Z])")
-POWER = re.compile(r"\^(\([-−]?\w+\)|[-−]?\w+)")
+POWER = re.compile(r"\^(\([-−]?\w+\)|[-−]?\w+(?:\.\d+)?)")
 
 
 def sentence(text: str) -> Markup:
