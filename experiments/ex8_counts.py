@@ -64,10 +64,10 @@ def gauss_on_counts(runs: Runs) -> Iterator[Claim]:
     yield claim("8.1", "least squares gives a tenth of the rows a negative mean", theory["negative"], negative, 0.01)
     yield control("8.1", "least squares gives none a negative mean", 0.0, negative, 0.01)
     inside = study.mean(run.copies["inside_last"])
-    sentence = "share of the counts at the highest quarter of rates within its interval at 95 %"
+    sentence = "share of the counts in the highest quarter of rates within the least-squares interval at 95 %"
     yield claim("8.1", f"{sentence}: as computed", theory["inside_last"], inside, 0.02)
     yield control("8.1", f"{sentence}: 95 %", 0.95, inside, 0.02)
-    yield claim("8.1", "least squares of log(1 + count) finds this slope", theory["slope_log1p"], slope, 0.01)
+    yield claim("8.1", "slope by least squares of log(1 + count): as computed", theory["slope_log1p"], slope, 0.01)
     yield control("8.1", "least squares of log(1 + count) finds the true slope", B, slope, 0.01)
 
 
@@ -84,7 +84,7 @@ def poisson_moments(runs: Runs) -> Iterator[Claim]:
     yield claim("8.2", "the sum of k P(k) over the rate, less one", 0.0, study.exactly(worst), 1e-11)
     bought = study.mean(of_rate(runs, 0.5).copies["bought"])
     truncated = 0.5 / -math.expm1(-0.5)
-    yield claim("8.2", "mean of those who bought at all, rate 0.5: rate / (1 - exp(-rate))", truncated, bought, 0.01)
+    yield claim("8.2", "mean of those who bought at all, rate 0.5: rate / (1 - exp(−rate))", truncated, bought, 0.01)
     yield control("8.2", "mean of those who bought at all, rate 0.5: the rate", 0.5, bought, 0.01)
     clustered = of_rate(runs, 5.0, "negative_binomial").copies
     sentence = "negative binomial counts of mean 5 and dispersion 0.5: variance over mean is"
@@ -130,7 +130,13 @@ def training(runs: Runs) -> Iterator[Claim]:
     same = study.exactly(np.mean(raw == (clamped > 0)))
     yield claim("8.3", "a raw rate fails from the starts below zero, and only there (share of starts)", 1.0, same, 1e-9)
     same = study.exactly(np.mean(moved == (clamped > 0)))
-    yield claim("8.3", "a clamped rate never moves from them (share of starts)", 1.0, same, 1e-9)
+    yield claim(
+        "8.3",
+        "a clamped rate never moves from starts below zero, and from all others does (share of starts)",
+        1.0,
+        same,
+        1e-9,
+    )
     for link in ("softplus", "log", "clamp"):
         best = 4.0 if link != "log" else 0.3
         arrived = study.exactly(np.mean(descent(runs, link, best).copies["param/error"] < 1e-6))
@@ -142,7 +148,13 @@ def training(runs: Runs) -> Iterator[Claim]:
     for lr in (0.1, 0.3):
         sentence = f"a step of the logarithm at lr = {lr:g} leaves 1 - lr rate of a small error"
         yield claim("8.4", sentence, 0.0, log_steps(runs, lr, 1), 1e-3)
-    yield control("8.4", "it leaves 1 - lr / rate", 0.0, log_steps(runs, 0.3, -1), 1e-3)
+    yield control(
+        "8.4",
+        "a step of the logarithm at lr = 0.3 leaves 1 - lr / rate of a small error",
+        0.0,
+        log_steps(runs, 0.3, -1),
+        1e-3,
+    )
     for batch, kind in ((50, claim), (10, control)):
         near = study.exactly(np.mean(descent(runs, "log", 0.1, batch).copies["param/error"] < 1e-6))
         yield kind(
@@ -172,13 +184,18 @@ def loss_of_the_logarithm(runs: Runs) -> Iterator[Claim]:
     run = of_counts(runs, 200)
     yield claim("8.4", "X'(k - rate) = 0 at the answer", 0.0, study.exactly(run["residuals"]), 1e-8)
     yield claim("8.4", "Newton's method converges with order 2", 2.0, study.exactly(run["order_newton"]), 0.4)
-    yield control("8.4", "gradient descent does", 2.0, study.exactly(run["order_descent"]), 0.4)
+    yield control("8.4", "gradient descent converges with order 2", 2.0, study.exactly(run["order_descent"]), 0.4)
     steepest = run["contraction_found"] - run["contraction_theory"]
     yield claim(
-        "8.4", "gradient descent leaves 1 - h_min / h_max of the error in a step", 0.0, study.exactly(steepest), 0.01
+        "8.4",
+        "gradient descent with step 1 / h_max leaves 1 - h_min / h_max of the error",
+        0.0,
+        study.exactly(steepest),
+        0.01,
     )
     for name, kind in (("weighted", claim), ("plain", control)):
-        sentence = f"counts with log exposure as an offset, and rates {name}, differ by"
+        weights = {"weighted": "weighted by exposure", "plain": "without weights"}[name]
+        sentence = f"counts with log exposure as an offset, and rates {weights}, differ by"
         yield kind("8.4", sentence, 0.0, study.exactly(run[f"exposure_{name}"]), 1e-9)
     yield claim("8.4", "the slope is found without bias, n = 200", B, study.mean(run.copies["estimate"]), 0.01)
     for n in (20, 50, 200):
@@ -190,7 +207,7 @@ def loss_of_the_logarithm(runs: Runs) -> Iterator[Claim]:
         yield claim("8.4", f"{sentence} as the exact sum says", exact, covers(run, "information"), 0.045)
     yield control(
         "8.4",
-        "with 2 counts expected in all, they cover at 95 %",
+        "with 2 counts expected in all, the intervals cover at 95 %",
         0.95,
         covers(of_counts(runs, 20, truth="rare"), "information"),
         0.03,
@@ -201,7 +218,7 @@ def loss_of_the_logarithm(runs: Runs) -> Iterator[Claim]:
         yield kind("8.4", sentence, math.exp(-2), none, 0.04)
     yield claim(
         "8.4",
-        "such samples are refused (share)",
+        "samples without any count are refused (share)",
         1.0,
         study.exactly(of_counts(runs, 20, truth="rare")["refused"]),
         1e-9,
@@ -214,7 +231,7 @@ def overdispersion(runs: Runs) -> Iterator[Claim]:
         sentence = f"variance {phi:g} times the mean: intervals by"
         yield claim(
             "8.4",
-            f"{sentence} information cover 2 F(1.96 / sqrt(phi)) - 1",
+            f"{sentence} information cover 2 Φ(1.96 / √φ) - 1",
             shrunk(math.sqrt(phi)),
             covers(run, "information"),
             0.06,

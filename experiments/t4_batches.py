@@ -128,7 +128,7 @@ def of_sizes(runs: Runs) -> Iterator[Claim]:
         yield claim("T4.1", sentence, examples(size), looked_at(runs, f"B{size}"), 0.08 * examples(size))
     half = examples(32, 0.25)
     for name, about in {"half": "half", "long": "one and a half times"}.items():
-        sentence = f"the same with {about} the best step, batches of 32"
+        sentence = f"examples until 1 % of the squared distance is left, batches of 32, {about} the best step"
         yield claim("T4.1", sentence, half, looked_at(runs, f"B32_{name}"), 0.1 * half)
     found = looked_at(runs, "B32_half")
     yield control(
@@ -137,7 +137,7 @@ def of_sizes(runs: Runs) -> Iterator[Claim]:
     single, small_step = examples(1), (512 + D + 1) * math.log(1 / TOLERANCE)
     large = looked_at(runs, "B512")
     yield control("T4.1", "a batch of 512 wastes nothing: as many examples as one by one", single, large, 0.08 * single)
-    yield control("T4.1", "(B + d + 1) ln(1 / tolerance), the limit for small steps, B = 512", small_step, large,
+    yield control("T4.1", "examples by the rule (B + d + 1) ln(1 / tolerance), batches of 512", small_step, large,
                   0.08 * small_step)  # fmt: skip
 
 
@@ -200,7 +200,7 @@ def of_examples(runs: Runs) -> Figure:
     drawing, axes = study.panels()
     fine = np.geomspace(1, 1024, 80)
     study.theory(axes, fine, [examples(size) for size in fine], "theory, the best step of each size")
-    study.rule(axes, fine, fine * math.log(1 / TOLERANCE), "in proportion to the batch")
+    study.rule(axes, fine, fine * math.log(1 / TOLERANCE), "in proportion to the batch (slope 1)")
     study.estimates(axes, SIZES, [looked_at(runs, f"B{size}") for size in SIZES], "measured, 99 % intervals")
     axes.set(xscale="log", yscale="log", xlabel="examples in a batch", ylabel="examples until 1 % is left")
     axes.axvline(D + 1, color=study.INK, linewidth=0.6)
@@ -208,7 +208,7 @@ def of_examples(runs: Runs) -> Figure:
     axes.legend(loc="lower right")
     return Figure(
         "T4.1",
-        alt="The examples needed stay level up to batches of about 32 and then rise almost in proportion to the batch.",
+        alt="The examples needed stay level up to batches of about 32 and then rise, less steeply than the batch.",
         caption="Examples that SGD looks at until a hundredth of the squared distance is left, 31 features, no noise.",
         drawing=drawing,
     )

@@ -38,7 +38,7 @@ def claims(runs: Runs) -> Iterator[Claim]:
         yield claim("T6", f"squared error on new examples, {d} features", test_error(d),
                     error(runs, "test", d), tolerance(d) * test_error(d))  # fmt: skip
     for d in (20, 80):
-        yield control("T6", f"the error on fitted rows is that on new examples, {d} features", test_error(d),
+        yield control("T6", f"squared error on fitted rows is that on new examples, {d} features", test_error(d),
                       error(runs, "train", d), tolerance(d) * test_error(d))  # fmt: skip
 
 

@@ -174,16 +174,24 @@ def same(run: Run) -> Iterator[Claim]:
     yield claim("T7", sentence, 0.0, error, 1.0)
     if name == "numpy":
         half = study.exactly(results["results/half"].max())
-        yield control("T7", "products of numbers in half precision keep to that bound", 0.0, half, 1.0)
+        yield control(
+            "T7",
+            "products of numbers rounded to half precision keep to the bound on rounding (error / bound)",
+            0.0,
+            half,
+            1.0,
+        )
 
 
 def slower(run: Run) -> Iterator[Claim]:
     """By the shortest of several times each, which a busy machine hardly lengthens; a factor of 10 to 10^7."""
     title = TITLES[run.params["backend"]]
-    sentence = f"{title}: a loop takes at least ten times as long as the call, {CHAPTER:,} elements (log10)"
+    sentence = (
+        f"{title}: a loop takes at least ten times as long as the call, {CHAPTER:,} elements (log10 of the ratio)"
+    )
     yield claim("T7", sentence, 4.0, gain(run, "call"), 3.0)
     if f"best/vectorize/{CHAPTER}" in run.metrics:
-        sentence = f"{title}: a loop takes at least ten times as long as numpy.vectorize, {CHAPTER:,} elements (log10)"
+        sentence = f"{title}: a loop takes at least ten times as long as numpy.vectorize, {CHAPTER:,} elements (log10 of the ratio)"
         yield control("T7", sentence, 4.0, gain(run, "vectorize"), 3.0)
 
 

@@ -70,12 +70,19 @@ def claims(runs: Runs) -> Iterator[Claim]:
     yield claim("T8", "another mean only shifts the curve", 0.0, worst(normal, "density/shift", 0.0), 1e-12)
     yield claim("T8", "the peak is 1 / (sigma sqrt(2 pi)): a larger spread lowers it", 1.0,
                 worst(normal, "density/peak", 1.0), 1e-12)  # fmt: skip
-    yield control("T8", "the peak of Laplace's density is", 1.0, worst(laplace, "density/peak", 1.0), 1e-12)
+    yield control(
+        "T8",
+        "the peak of Laplace's density is 1 / (sigma sqrt(2 pi)), too",
+        1.0,
+        worst(laplace, "density/peak", 1.0),
+        1e-12,
+    )
     product = "the joint density of five examples is the product of theirs (difference of the logarithms)"
     yield claim("T8", f"{product}, independent", 0.0, worst(normal, "density/joint", 0.0), 1e-10)
     yield control("T8", f"{product}, correlated", 0.0, worst(normal, "density/joint_correlated", 0.0), 1e-10)
-    for noise, kind in {"gaussian": claim, "laplace": claim, "student_t": control}.items():
-        sentence = f"the most likely coefficients are the same for scales 0.2, 1 and 5, {noise} noise"
+    kinds = {"gaussian": ("normal", claim), "laplace": ("Laplace's", claim), "student_t": ("Student's", control)}
+    for noise, (name, kind) in kinds.items():
+        sentence = f"the most likely coefficients are the same for scales 0.2, 1 and 5, {name} noise"
         yield kind("T8", sentence, 0.0, spread(runs["t8_scale"].where(noise=noise)), 1e-9)
 
 

@@ -81,7 +81,13 @@ def claims(runs: Runs) -> Iterator[Claim]:
             yield claim("T9", f"{title} and the formula X w + b have the same {what}", 0.0, found, 1e-12)
     for what in ("output", "gradient"):
         found = study.exactly(copies[f"relu/{what}"].max())
-        yield control("T9", f"the same {what} with an activation (ReLU) after the sum", 0.0, found, 1e-12)
+        yield control(
+            "T9",
+            f"torch.nn.Linear with ReLU after the sum and the formula X w + b have the same {what}",
+            0.0,
+            found,
+            1e-12,
+        )
 
 
 def figures(runs: Runs) -> Iterator[Figure]:

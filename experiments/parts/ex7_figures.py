@@ -32,12 +32,15 @@ def tenths(runs: Runs) -> Figure:
     exact = [float(covered(straight_line(0.5), 0.5, k, log=False)) for k in range(10)]
     study.theory(axes, range(1, 11), exact, color=study.COLORS[0])
     study.level(axes, 0.95)
-    axes.set(xlabel="tenth of the prices, cheap to dear", ylabel="covered by 95 % intervals")
+    axes.set(xlabel="tenth of x, cheap to dear", ylabel="covered by 95 % intervals")
     axes.legend()
     return Figure(
         "7.1",
-        alt="The additive model covers all cheap prices and four fifths of the dear ones; the other 95 % of each.",
-        caption="Prices that err by 50 %: what intervals that should cover 95 % do cover. Points: fits of 1,000 "
+        alt="The intervals of the additive model cover nearly all prices in the cheapest tenth of x and four "
+        "fifths in the "
+        "dearest; those of the log model cover 95 % in each.",
+        caption="Prices that err by 50 %, by tenths of the feature x: how many the 95 % intervals cover. "
+        "Points: fits of 1,000 "
         "prices; dashed: theory for the additive model.",
         drawing=drawing,
     )
@@ -88,16 +91,16 @@ def biased(runs: Runs) -> Figure:
     drawing, axes = study.panels()
     s = np.linspace(0, 1, 50)
     study.theory(axes, s, np.exp(-(s**2) / 2))
-    ways = {"exp(eta)": False, "exp(eta + scale² / 2)": True}
+    ways = {"exp(η)": False, "exp(η + s² / 2)": True}
     found = {label: [study.mean(predicted(runs, s, way)) for s in (0.5, 0.8)] for label, way in ways.items()}
     study.series(axes, [0.5, 0.8], found)
     study.level(axes, 1)
-    axes.set(xlabel="scale of log prices", ylabel="predicted / true mean price")
+    axes.set(xlabel="spread s of log prices", ylabel="predicted / true mean price")
     axes.legend()
     return Figure(
         "7.2",
         alt="exp(eta) falls below the mean along the curve of theory; with the correction the ratio is one.",
-        caption="The cost of the logarithm: exp(eta) is the median. Dashed: exp(-scale² / 2).",
+        caption="The cost of the logarithm: exp(η), η the predicted log price, is the median. Dashed: exp(−s² / 2).",
         drawing=drawing,
     )
 
@@ -113,8 +116,8 @@ def tick_returns(runs: Runs) -> Figure:
     study.theory(right, prices, [-known.product / known.square for known in exact], color=study.COLORS[1])
     fine = np.geomspace(11, 220, 60)
     study.rule(left, fine, 1 + 1 / (6 * (fine * SIGMA) ** 2), "the rule", linewidth=1.5)
-    left.set(ylabel="variance / 0.02²")
-    right.set(ylabel="- correlation of neighbours")
+    left.set(ylabel="variance of returns / 0.02²")
+    right.set(ylabel="− correlation of returns")
     for axes in (left, right):
         axes.set(xscale="log", xlabel="price (ticks)")
         study.ticks(axes, TICKS)
@@ -122,15 +125,16 @@ def tick_returns(runs: Runs) -> Figure:
     return Figure(
         "7.3",
         alt="Below a hundred ticks the variance of returns rises, to three times the true one; neighbours correlate.",
-        caption="Log returns of prices that move by 2 % a day, seen through a tick. Dashed: theory; dotted: the rule "
-        "1 + tick² / (6 p² 0.02²), which fails below 25 ticks.",
+        caption="Log returns of prices that move by 2 % a day, seen through a tick; right: of one day with the "
+        "next. Dashed: theory; "
+        "dotted: the rule 1 + tick² / (6 p² 0.02²), which fails below 25 ticks.",
         drawing=drawing,
     )
 
 
 def tick_scales(runs: Runs) -> Figure:
     drawing, axes = study.panels()
-    noises = {"LogNormal": "lognormal", "for rounded prices": "interval_lognormal"}
+    noises = {"LogNormal likelihood": "lognormal", "likelihood for rounded prices": "interval_lognormal"}
     found = {label: [scales(runs, noise, price) for price in CENTS] for label, noise in noises.items()}
     study.series(axes, CENTS, found)
     fine = np.geomspace(2, 24, 60)

@@ -104,7 +104,7 @@ def efficiency_figure(runs: Runs) -> Figure:
         "8.3",
         alt="Maximum likelihood stays at one; least squares rises with the spread of the rates.",
         caption="Rates that are linear in x: how variable the slope is, against least squares that is told the true "
-        "variances.",
+        "variances. Dashed: theory.",
         drawing=drawing,
     )
 
@@ -134,8 +134,10 @@ def starts_figure(runs: Runs) -> Figure:
     return Figure(
         "8.3",
         alt="From below zero the clamped rate stays at zero, softplus and logarithm rise to the answer. From above "
-        "zero all four find it.",
-        caption="Full-batch gradient descent at lr = 0.1 to the rate of 50 counts.",
+        "zero all four move towards it.",
+        caption="Full-batch gradient descent at lr = 0.1 for the rate of 50 counts, two samples; the logarithm "
+        "has reached "
+        "the mean of each. On the right raw and clamped are one curve.",
         drawing=drawing,
     )
 
@@ -187,6 +189,8 @@ def price_figure(runs: Runs) -> Figure:
     return Figure(
         "8.4",
         alt="The first interval is a third as wide as the last three; counting pounds widens it.",
-        caption="The effect of the own price on 627 households' apples, with 95 % intervals of five kinds.",
+        caption="The effect of the price of ecological apples on the apples of 627 households, with 95 % "
+        "intervals of five "
+        "kinds.",
         drawing=drawing,
     )
