@@ -32,8 +32,18 @@ def _reached(home: str) -> set[str]:
 
 def _imported(name: str) -> Iterator[str]:
     for node in ast.walk(ast.parse(_source(name))):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(FOLLOWED):
-            yield node.module
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.startswith(FOLLOWED))
+        elif isinstance(node, ast.ImportFrom) and f"{node.module}.".startswith(FOLLOWED):
+            yield from _modules(str(node.module), [alias.name for alias in node.names])
+
+
+def _modules(origin: str, names: list[str]) -> Iterator[str]:
+    """Of `from origin import names`: a name may be that of a module, or of something in one."""
+    found = [name for name in names if isinstance(getattr(import_module(origin), name, None), ModuleType)]
+    yield from (f"{origin}.{name}" for name in found)
+    if f"{origin}." not in FOLLOWED and len(found) < len(names):
+        yield origin
 
 
 def _source(name: str) -> str:

@@ -15,7 +15,8 @@ from mlflow import MlflowClient
 
 from command_line import Server, client, environment
 from noiseworks.errors import UserError
-from noiseworks.experiment import digest
+from noiseworks.experiment import digest, load
+from noiseworks.measuring import measuring
 from noiseworks.study import Runs
 
 NAME = "ex1_median"
@@ -163,6 +164,23 @@ def test_another_measure_makes_runs_stale(edited: Stale, experiment: str, module
 )
 def test_other_conclusions_do_not(edited: Stale, experiment: str, module: str, old: str, new: str) -> None:
     assert not edited(experiment, module, old, new)
+
+
+OWN = """
+import noiseworks.study.heaps
+from noiseworks.study import Runs, claim, counts
+
+def measure(cfg):
+    return {"z": counts.Z}
+"""
+
+
+def test_modules_are_found_however_they_are_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine_import.py").write_text(OWN)
+    text = "\n".join(measuring(load(tmp_path / "mine_import.py")))
+    monkeypatch.delitem(sys.modules, "noiseworks_experiments.mine_import")
+    assert all(part in text for part in ("def measure(cfg)", "def wald_coverage(", "def rounded("))
+    assert "class Claim" not in text
 
 
 def test_what_is_typed_beside_the_name_belongs_to_the_runs(monkeypatch: pytest.MonkeyPatch) -> None:
