@@ -191,7 +191,7 @@ def slower(run: Run) -> Iterator[Claim]:
     )
     yield claim("T7", sentence, 4.0, gain(run, "call"), 3.0)
     if f"best/vectorize/{CHAPTER}" in run.metrics:
-        sentence = f"{title}: a loop takes at least ten times as long as numpy.vectorize, {CHAPTER:,} elements (log10 of the ratio)"
+        sentence = sentence.replace("the call", "numpy.vectorize")
         yield control("T7", sentence, 4.0, gain(run, "vectorize"), 3.0)
 
 
