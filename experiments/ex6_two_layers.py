@@ -1,13 +1,16 @@
 """Exercise 6: two linear layers, one after the other.
 
 They can do what one can: no gain at any width, a loss of rank if the layer between is narrow. They begin at a saddle,
-which they leave the later the smaller their first weights, and from zeros never.
+which they leave the later the smaller their first weights, and from zeros never; of several outputs the strongest
+direction leaves it first. And the same weight decay is another penalty.
 
-Source:  D2L 3.1, exercise 6; Baldi & Hornik (1989) and Saxe, McClelland & Ganguli (2014) on deep linear networks.
+Source:  D2L 3.1, exercise 6; Baldi & Hornik (1989) and Saxe, McClelland & Ganguli (2014) on deep linear networks;
+         Srebro, Rennie & Jaakkola (2004) on the penalty of a product.
 Command: make exercises EX=6
-Cost:    13 s on 2 cores.
+Cost:    25 s on 2 cores.
 Expect:  the exact linear answer at every width; log(10) / log(1 + lr |X'y / n|) steps more for each tenth of the first
-         weights, within 2 %; the best loss of that rank to 1e-8.
+         weights, within 2 %; the best loss of that rank to 1e-8; each singular value at its time, within 1 %; with
+         decay the least of loss + decay |w|, to 1e-6.
 """
 
 from __future__ import annotations
@@ -18,64 +21,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noiseworks import study
-from noiseworks.study import Claim, Figure, Run, Runs, claim, control
+from noiseworks.study import Claim, Run, Runs, claim, control
+from noiseworks_experiments.parts.ex6_figures import figures
+from noiseworks_experiments.parts.ex6_measure import measure
+from noiseworks_experiments.parts.ex6_runs import FEATURES, OUTPUTS, coefficients, column, decayed, due, halfway, sizes
+
+__all__ = ["EXPERIMENTS", "claims", "figures", "measure"]
 
 EXPERIMENTS = {
     "ex6_widths": ["replicates=3"],
     "ex6_descent": ["replicates=5"],
     "ex6_exact": [],
     "ex6_rank": ["replicates=5", "time=100"],
+    "ex6_decay": ["replicates=3"],
+    "ex6_norm": ["replicates=3"],
+    "ex6_staircase": ["replicates=8"],
 }
-FEATURES, LR = 6, 0.3  # as in ex6_descent.yaml
-WIDTHS, SCALES, OUTPUTS = (1, 6, 24), (1e-1, 1e-2, 1e-3, 1e-4), (1, 2, 3, 4)
+LR, WIDTHS = 0.3, (1, 6, 24)  # as in the YAMLs
+DECAYS, BEYOND = (0.4, 1.2), 3.5  # below |X'y / n| of the samples, and above
 Array = NDArray[np.float64]
-
-
-def measure(cfg):
-    return {"rank": rank}[cfg.measure](cfg)
-
-
-def rank(cfg) -> dict[str, Array]:
-    """Gradient descent on W2 W1 (k, d) with W1 (h, d) and W2 (k, h), for R samples at once.
-
-    best: the smallest loss of a map of rank h, |Y - F|^2 + sum_{j > h} s_j^2 with F the least-squares fit and s_j its
-    singular values (Eckart & Young). drift: |W1 W1' - W2'W2| less what it was, in Frobenius' norm.
-    """
-    rng = np.random.default_rng([cfg.seed, 6])
-    R, n, d, k, h = cfg.replicates, cfg.num_examples, cfg.num_features, cfg.num_outputs, cfg.width
-    X = rng.normal(size=(R, n, d))
-    truth = np.linalg.qr(rng.normal(size=(R, d, k)))[0] * (1 + np.arange(k)) / 2
-    Y = X @ truth + 0.5 * rng.normal(size=(R, n, k))
-    W1, W2 = cfg.init_scale * rng.normal(size=(R, h, d)), cfg.init_scale * rng.normal(size=(R, k, h))
-    start = balance(W1, W2)
-    W1, W2 = descend(W1, W2, X.mT @ X / n, X.mT @ Y / n, cfg.lr, round(cfg.time / cfg.lr))
-    F = X @ np.linalg.solve(X.mT @ X, X.mT @ Y)
-    one_layer = squares(Y - F)
-    values = np.linalg.svd(W2 @ W1, compute_uv=False)
-    return {
-        "loss": squares(Y - X @ (W2 @ W1).mT),
-        "one_layer": one_layer,
-        "best": one_layer + (np.linalg.svd(F, compute_uv=False)[:, h:] ** 2).sum(1),
-        "rank": (values > 1e-8 * values[:, :1]).sum(1),
-        "drift": np.sqrt(squares(balance(W1, W2) - start)),
-        "growth": squares(W1) + squares(W2),
-    }
-
-
-def descend(W1: Array, W2: Array, S: Array, C: Array, lr: float, steps: int) -> tuple[Array, Array]:
-    """Of half the mean square, with S = X'X / n and C = X'Y / n."""
-    for _ in range(steps):
-        G = C.mT - W2 @ W1 @ S  # minus the gradient for the product
-        W1, W2 = W1 + lr * W2.mT @ G, W2 + lr * G @ W1.mT
-    return W1, W2
-
-
-def balance(W1: Array, W2: Array) -> Array:
-    return W1 @ W1.mT - W2.mT @ W2
-
-
-def squares(A: Array) -> Array:
-    return (A**2).sum((1, 2))
 
 
 def claims(runs: Runs) -> Iterator[Claim]:
@@ -83,12 +47,8 @@ def claims(runs: Runs) -> Iterator[Claim]:
     yield from saddle(runs)
     yield from start(runs)
     yield from narrow(runs)
-
-
-def coefficients(run: Run) -> Array:
-    """(copies, d + 1), the intercept last where there is one."""
-    names = [*(f"coefficient/x{j}" for j in range(FEATURES)), "coefficient/intercept"]
-    return np.stack([run.copies[name] for name in names if name in run.copies], axis=1)
+    yield from one_by_one(runs)
+    yield from penalty(runs)
 
 
 def network(runs: Runs, width: int, activation: str | None = None, init_scale: float = 1.0) -> Run:
@@ -128,27 +88,6 @@ def saddle(runs: Runs) -> Iterator[Claim]:
     yield control("6", f"{sentence}: started from 1", 0.0, above(network(runs, 24), runs, "constant"), 1e-8)
 
 
-def path(run: Run) -> Array:
-    """(steps, copies, d), from the first step on."""
-    columns = np.stack([run.trajectory[f"x{j}"] for j in range(FEATURES)], axis=1)
-    return columns.reshape(-1, len(run.copies["replicate"]), FEATURES)
-
-
-def sizes(run: Run) -> Array:
-    """|w| (steps, copies)."""
-    return np.linalg.norm(path(run), axis=2)
-
-
-def halfway(runs: Runs, model: str, init_scale: float) -> Array:
-    """The step at which |w| has half its final size, between steps by its logarithm; (copies,)."""
-    sweep = runs["ex6_descent"].where(model=model)
-    end = sizes(sweep.one({"model.init_scale": 0.1}))[-1]
-    logs = np.log(sizes(sweep.one({"model.init_scale": init_scale})) / end) - np.log(0.5)
-    k, copies = np.maximum(np.argmax(logs >= 0, axis=0), 1), np.arange(len(end))
-    before, after = logs[k - 1, copies], logs[k, copies]
-    return k - before / (after - before)  # logs[k] is that after step k + 1
-
-
 def tenfold(runs: Runs, model: str) -> Array:
     """How many steps a tenth of the initial weights costs, over log(10) / log(1 + lr |X'y / n|); (copies,)."""
     single = runs["ex6_descent"].one({"model.init_scale": 0.0}, model="linear")
@@ -181,68 +120,49 @@ def narrow(runs: Runs) -> Iterator[Claim]:
     yield control("6", f"the sum of all squared weights {sentence}", 1.0, growth, 0.1)
 
 
-def figures(runs: Runs) -> Iterator[Figure]:
-    yield slow_start(runs)
-    yield times(runs)
-    yield losses(runs)
+def one_by_one(runs: Runs) -> Iterator[Claim]:
+    two, one = (runs["ex6_staircase"].one(layers=layers, decay=0.0) for layers in (2, 1))
+    lr = float(one.params["lr"])
+    found, single, theory = column(two, "passes_0.5"), column(one, "passes_0.5"), due(two)
+    for j in range(4):
+        sentence = (
+            f"singular value {j + 1} of 4 passes half of its end when the logistic curve does (ratio of the times)"
+        )
+        yield claim("6", sentence, 1.0, study.mean(found[:, j] / theory[:, j]), 0.01)
+        yield control("6", f"{sentence}, one layer", 1.0, study.mean(single[:, j] / theory[:, j]), 0.01)
+    alone = study.mean(found[:, 3] / due(two, "alone")[:, 3])
+    yield control("6", f"{sentence}: without what greater ones take", 1.0, alone, 0.01)
+    at, sentence = -np.log(2) * lr / np.log1p(-lr), "one layer: all singular values pass half at the same time"
+    for j in (0, 3):
+        yield claim("6", f"{sentence}, number {j + 1} (ratio to log 2)", 1.0, study.mean(single[:, j] / at), 0.01)
+        yield control("6", f"{sentence}, number {j + 1}: two layers", 1.0, study.mean(found[:, j] / at), 0.01)
+    sentence = "4 outputs, decay 1.5 on two layers: each singular value s ends at max(s - 1.5, 0) (largest gap)"
+    for kind, layers, where in ((claim, 2, ""), (control, 1, ": on one layer")):
+        run = runs["ex6_staircase"].one(layers=layers, decay=1.5)
+        gap = np.abs(column(run, "end") - np.maximum(column(run, "value") - 1.5, 0)).max()
+        yield kind("6", sentence + where, 0.0, study.exactly(gap), 1e-6)
 
 
-def slow_start(runs: Runs) -> Figure:
-    drawing, axes = study.panels()
-    sweep = runs["ex6_descent"]
-    end = sizes(sweep.one({"model.init_scale": 0.0}, model="linear"))[-1, 0]
-    shown = [("linear", 0.0, "one layer, from zeros"), *(("two_layer", s, f"two layers, from {s:g}") for s in SCALES)]
-    for number, (model, scale, label) in enumerate(shown):
-        size = sizes(sweep.one({"model.init_scale": scale}, model=model))[:, 0] / end
-        style = ["--", "-", "-.", ":", (0, (5, 1, 1, 1, 1, 1))][number]
-        axes.plot(np.arange(len(size)) + 1, size, linestyle=style, color=study.COLORS[number], label=label)
-    axes.set(xlabel="step", ylabel="|w| over its final size", xlim=(0, 90))
-    axes.legend(loc="lower right")
-    return Figure(
-        "6",
-        alt="One layer rises at once; two layers stay near zero, the longer the smaller their first weights, and then "
-        "rise along the same curve, moved to the right by equal steps.",
-        caption="Gradient descent on one sample. A tenth of the first weights moves the curve of two layers to the "
-        "right by the same number of steps; from zeros it would never rise.",
-        drawing=drawing,
-    )
+def gap(runs: Runs, model: str, decay: float, answer: str) -> study.Interval:
+    """The farthest of the coefficients from those of the answer, norm or ridge."""
+    reference = column(runs["ex6_norm"].one(decay=decay), answer, FEATURES)
+    return study.exactly(np.abs(decayed(runs, model, decay) - reference).max())
 
 
-def times(runs: Runs) -> Figure:
-    drawing, axes = study.panels(height=3.0)
-    single = runs["ex6_descent"].one({"model.init_scale": 0.0}, model="linear")
-    steps_each = 1 / np.log1p(sizes(single)[0])  # lr |X'y / n| is the size of the first step
-    for number, (model, label) in enumerate((("two_layer", "two layers"), ("linear", "one layer"))):
-        found = [study.mean(halfway(runs, model, scale)) for scale in SCALES]
-        study.estimates(axes, SCALES, found, label, number)
-    anchor = halfway(runs, "two_layer", 1e-3)
-    study.theory(axes, SCALES, [float(np.mean(anchor + np.log(1e-3 / s) * steps_each)) for s in SCALES])
-    axes.set(xscale="log", xlabel="size of the first weights", ylabel="steps to half of |w|")
-    axes.legend()
-    return Figure(
-        "6",
-        alt="For two layers the steps grow on a straight line as the first weights shrink on a logarithmic scale; for "
-        "one layer they stay the same.",
-        caption="Mean over samples, with 99 % intervals. Dashed: theory for the slope, through the third point.",
-        drawing=drawing,
-    )
-
-
-def losses(runs: Runs) -> Figure:
-    drawing, axes = study.panels(height=2.8)
-    found, theory = [], []
-    for width in OUTPUTS:
-        copies = runs["ex6_rank"].one(width=width, lr=0.04).copies
-        found.append(study.mean(copies["loss"] / copies["one_layer"]))
-        theory.append(float(np.mean(copies["best"] / copies["one_layer"])))
-    study.estimates(axes, OUTPUTS, found, "gradient descent on two layers")
-    study.theory(axes, OUTPUTS, theory, "best map of this rank")
-    study.level(axes, 1)
-    axes.set(xticks=OUTPUTS, xlabel="width of the layer between (4 outputs)", ylabel="loss over that of one layer")
-    axes.legend()
-    return Figure(
-        "6",
-        alt="The loss falls from several times that of one layer at width 1 to exactly that of one layer at width 4.",
-        caption="With several outputs a narrow layer between costs rank. It never gains: one layer is the line at 1.",
-        drawing=drawing,
-    )
+def penalty(runs: Runs) -> Iterator[Claim]:
+    for decay in DECAYS:
+        sentence = f"decay {decay} on two layers: the product is least for loss + {decay} |w| (largest gap)"
+        yield claim("6", sentence, 0.0, gap(runs, "two_layer", decay, "norm"), 1e-6)
+        yield control("6", f"{sentence}: one layer", 0.0, gap(runs, "linear", decay, "norm"), 1e-6)
+        sentence = f"decay {decay} on one layer: the end is the ridge answer (largest gap)"
+        yield claim("6", sentence, 0.0, gap(runs, "linear", decay, "ridge"), 1e-6)
+        yield control("6", f"{sentence}: two layers", 0.0, gap(runs, "two_layer", decay, "ridge"), 1e-6)
+    sentence = "decay beyond |X'y / n| on two layers: the product ends at zero (largest |w|)"
+    for kind, model, decay, where in (
+        (claim, "two_layer", BEYOND, ""),
+        (control, "linear", BEYOND, ": on one layer"),
+        (control, "two_layer", DECAYS[1], ": decay below it"),
+    ):
+        beyond = column(runs["ex6_norm"].one(decay=BEYOND), "pull", 1)[:, 0] < BEYOND
+        size = np.linalg.norm(decayed(runs, model, decay), axis=1)[beyond].max()
+        yield kind("6", sentence + where, 0.0, study.exactly(size), 1e-10)
