@@ -7,7 +7,7 @@ direction leaves it first. And the same weight decay is another penalty.
 Source:  D2L 3.1, exercise 6; Baldi & Hornik (1989) and Saxe, McClelland & Ganguli (2014) on deep linear networks;
          Srebro, Rennie & Jaakkola (2004) on the penalty of a product.
 Command: make exercises EX=6
-Cost:    25 s on 2 cores.
+Cost:    20 s on 2 cores.
 Expect:  the exact linear answer at every width; log(10) / log(1 + lr |X'y / n|) steps more for each tenth of the first
          weights, within 2 %; the best loss of that rank to 1e-8; each singular value at its time, within 1 %; with
          decay the least of loss + decay |w|, to 1e-6.
