@@ -69,23 +69,45 @@ def widths(runs: Runs) -> Iterator[Claim]:
         found = coefficients(run)
         exact = coefficients(runs["ex6_exact"].one(model="linear"))[: len(found)]
         gap = study.exactly(np.abs(found - exact).max())
-        yield claim("6", f"the two layers' product is the best single layer, width {width}", 0.0, gap, 1e-5)
-        yield claim("6", f"their loss is that of one layer, width {width}", 0.0, above(run, runs), 1e-8)
+        yield claim(
+            "6",
+            f"two linear layers, width {width}: their product is the least-squares answer (largest difference)",
+            0.0,
+            gap,
+            1e-5,
+        )
+        yield claim(
+            "6",
+            f"two linear layers, width {width}: their error is that of one layer (relative difference)",
+            0.0,
+            above(run, runs),
+            1e-8,
+        )
     for width in WIDTHS:
         squared = above(network(runs, width, "square"), runs)
-        yield control("6", f"their loss is that of one layer, width {width}, squares between", 0.0, squared, 1e-8)
+        yield control(
+            "6",
+            f"two layers with squares between, width {width}: their error is that of one linear layer (relative "
+            f"difference)",
+            0.0,
+            squared,
+            1e-8,
+        )
 
 
 def saddle(runs: Runs) -> Iterator[Claim]:
-    sentence = "from zeros no weight ever moves (largest |w| on the way)"
+    moves = "never move (largest |W2 W1| on the way)"
     zeros, small = (runs["ex6_descent"].one({"model.init_scale": s}, model="two_layer") for s in (0.0, 1e-4))
     single = runs["ex6_descent"].one({"model.init_scale": 0.0}, model="linear")
-    yield claim("6", sentence, 0.0, study.exactly(sizes(zeros).max()), 1e-15)
-    yield control("6", f"{sentence}: started from 1e-4", 0.0, study.exactly(sizes(small).max()), 1e-15)
-    yield control("6", f"{sentence}: one layer", 0.0, study.exactly(sizes(single).max()), 1e-15)
-    sentence = "with biases, from zeros: the mean of y is learned, and nothing else (loss over that of a constant)"
+    yield claim("6", f"two layers from zeros {moves}", 0.0, study.exactly(sizes(zeros).max()), 1e-15)
+    yield control("6", f"two layers from weights of size 1e-4 {moves}", 0.0, study.exactly(sizes(small).max()), 1e-15)
+    sentence = "one layer from zeros never moves (largest |w| on the way)"
+    yield control("6", sentence, 0.0, study.exactly(sizes(single).max()), 1e-15)
+    sentence = (
+        "two layers with biases, from zeros, learn the mean of y and nothing else (error against that of a constant)"
+    )
     yield claim("6", sentence, 0.0, above(network(runs, 24, None, 0.0), runs, "constant"), 1e-8)
-    yield control("6", f"{sentence}: started from 1", 0.0, above(network(runs, 24), runs, "constant"), 1e-8)
+    yield control("6", f"{sentence}, from weights of size 1", 0.0, above(network(runs, 24), runs, "constant"), 1e-8)
 
 
 def tenfold(runs: Runs, model: str) -> Array:
@@ -97,7 +119,7 @@ def tenfold(runs: Runs, model: str) -> Array:
 
 
 def start(runs: Runs) -> Iterator[Claim]:
-    sentence = "a tenth of the initial weights takes log(10) / log(1 + lr |X'y / n|) more steps"
+    sentence = "initial weights ten times smaller cost log(10) / log(1 + lr |X'y / n|) more steps"
     two, one = (study.mean(tenfold(runs, model)) for model in ("two_layer", "linear"))
     yield claim("6", f"{sentence} (ratio to it)", 1.0, two, 0.02)
     yield control("6", f"{sentence}, one layer", 1.0, one, 0.02)
@@ -112,7 +134,9 @@ def narrow(runs: Runs) -> Iterator[Claim]:
         yield claim("6", f"{sentence} (relative gap)", 0.0, gap, 1e-8)
         if width < 4:
             gap = study.exactly(np.abs(copies["loss"] / copies["one_layer"] - 1).min())
-            yield control("6", f"4 outputs, width {width}: descent ends at the loss of one layer", 0.0, gap, 1e-8)
+            yield control(
+                "6", f"4 outputs, width {width}: descent ends at the loss of one layer (relative gap)", 0.0, gap, 1e-8
+            )
     copies = [runs["ex6_rank"].one(width=4, lr=lr).copies for lr in (0.02, 0.04)]
     drift, growth = (study.slope([0.02, 0.04], [c[name] for c in copies]) for name in ("drift", "growth"))
     sentence = "vanishes in proportion to the step, at equal lr times steps (slope of the logarithms)"

@@ -35,8 +35,9 @@ def slow_start(runs: Runs) -> Figure:
         "6",
         alt="One layer rises at once; two layers stay near zero, the longer the smaller their first weights, and then "
         "rise along the same curve, moved to the right by equal steps.",
-        caption="Gradient descent on one sample. A tenth of the first weights moves the curve of two layers to the "
-        "right by the same number of steps; from zeros it would never rise.",
+        caption="Gradient descent on one sample. First weights ten times smaller always move the curve of two "
+        "layers to "
+        "the right by the same number of steps; from zeros it would never rise. |w| is the size of the product.",
         drawing=drawing,
     )
 
@@ -56,7 +57,7 @@ def times(runs: Runs) -> Figure:
         "6",
         alt="For two layers the steps grow on a straight line as the first weights shrink on a logarithmic scale; for "
         "one layer they stay the same.",
-        caption="Mean over samples, with 99 % intervals. Dashed: theory for the slope, through the third point.",
+        caption="Mean over samples, with 99 % intervals. Dashed: theory for the slope, through the point at 0.001.",
         drawing=drawing,
     )
 
