@@ -146,47 +146,46 @@ def narrow(runs: Runs) -> Iterator[Claim]:
 
 def one_by_one(runs: Runs) -> Iterator[Claim]:
     two, one = (runs["ex6_staircase"].one(layers=layers, decay=0.0) for layers in (2, 1))
-    lr = float(one.params["lr"])
     found, single, theory = column(two, "passes_0.5"), column(one, "passes_0.5"), due(two)
     for j in range(4):
-        sentence = (
-            f"singular value {j + 1} of 4 passes half of its end when the logistic curve does (ratio of the times)"
-        )
+        sentence = f"two layers: singular value {j + 1} of 4 is half learned when theory says (ratio of the times)"
         yield claim("6", sentence, 1.0, study.mean(found[:, j] / theory[:, j]), 0.01)
-        yield control("6", f"{sentence}, one layer", 1.0, study.mean(single[:, j] / theory[:, j]), 0.01)
-    alone = study.mean(found[:, 3] / due(two, "alone")[:, 3])
-    yield control("6", f"{sentence}: without what greater ones take", 1.0, alone, 0.01)
-    at, sentence = -np.log(2) * lr / np.log1p(-lr), "one layer: all singular values pass half at the same time"
+        yield control("6", f"{sentence}: one layer", 1.0, study.mean(single[:, j] / theory[:, j]), 0.01)
+    early = study.mean(found[:, 3] / due(two, "alone")[:, 3])
+    yield control("6", f"{sentence}: theory in which greater ones take nothing", 1.0, early, 0.01)
+    lr = float(one.params["lr"])
+    at = -np.log(2) * lr / np.log1p(-lr)
     for j in (0, 3):
-        yield claim("6", f"{sentence}, number {j + 1} (ratio to log 2)", 1.0, study.mean(single[:, j] / at), 0.01)
-        yield control("6", f"{sentence}, number {j + 1}: two layers", 1.0, study.mean(found[:, j] / at), 0.01)
-    sentence = "4 outputs, decay 1.5 on two layers: each singular value s ends at max(s - 1.5, 0) (largest gap)"
-    for kind, layers, where in ((claim, 2, ""), (control, 1, ": on one layer")):
-        run = runs["ex6_staircase"].one(layers=layers, decay=1.5)
-        gap = np.abs(column(run, "end") - np.maximum(column(run, "value") - 1.5, 0)).max()
-        yield kind("6", sentence + where, 0.0, study.exactly(gap), 1e-6)
+        sentence = f"one layer: singular value {j + 1} of 4 is half learned at lr times steps = log 2 (ratio to it)"
+        yield claim("6", sentence, 1.0, study.mean(single[:, j] / at), 0.01)
+        yield control("6", f"{sentence}: two layers", 1.0, study.mean(found[:, j] / at), 0.01)
 
 
-def gap(runs: Runs, model: str, decay: float, answer: str) -> study.Interval:
-    """The farthest of the coefficients from those of the answer, norm or ridge."""
+def farthest(runs: Runs, model: str, decay: float, answer: str) -> study.Interval:
+    """Of the coefficients from those of the answer, norm or ridge."""
     reference = column(runs["ex6_norm"].one(decay=decay), answer, FEATURES)
     return study.exactly(np.abs(decayed(runs, model, decay) - reference).max())
 
 
 def penalty(runs: Runs) -> Iterator[Claim]:
     for decay in DECAYS:
-        sentence = f"decay {decay} on two layers: the product is least for loss + {decay} |w| (largest gap)"
-        yield claim("6", sentence, 0.0, gap(runs, "two_layer", decay, "norm"), 1e-6)
-        yield control("6", f"{sentence}: one layer", 0.0, gap(runs, "linear", decay, "norm"), 1e-6)
-        sentence = f"decay {decay} on one layer: the end is the ridge answer (largest gap)"
-        yield claim("6", sentence, 0.0, gap(runs, "linear", decay, "ridge"), 1e-6)
-        yield control("6", f"{sentence}: two layers", 0.0, gap(runs, "two_layer", decay, "ridge"), 1e-6)
-    sentence = "decay beyond |X'y / n| on two layers: the product ends at zero (largest |w|)"
+        sentence = f"weight decay {decay} on two layers: the end is least for loss + {decay} |w| (largest gap)"
+        yield claim("6", sentence, 0.0, farthest(runs, "two_layer", decay, "norm"), 1e-6)
+        yield control("6", f"{sentence}: one layer", 0.0, farthest(runs, "linear", decay, "norm"), 1e-6)
+        sentence = f"weight decay {decay} on one layer: the end is the ridge answer (largest gap)"
+        yield claim("6", sentence, 0.0, farthest(runs, "linear", decay, "ridge"), 1e-6)
+        yield control("6", f"{sentence}: two layers", 0.0, farthest(runs, "two_layer", decay, "ridge"), 1e-6)
+    beyond = column(runs["ex6_norm"].one(decay=BEYOND), "pull", 1)[:, 0] < BEYOND
+    sentence = f"weight decay {BEYOND}, more than |X'y / n|, on two layers: the end is zero (largest |w|)"
     for kind, model, decay, where in (
         (claim, "two_layer", BEYOND, ""),
-        (control, "linear", BEYOND, ": on one layer"),
-        (control, "two_layer", DECAYS[1], ": decay below it"),
+        (control, "linear", BEYOND, ": one layer"),
+        (control, "two_layer", DECAYS[1], f": {DECAYS[1]}, less than it"),
     ):
-        beyond = column(runs["ex6_norm"].one(decay=BEYOND), "pull", 1)[:, 0] < BEYOND
         size = np.linalg.norm(decayed(runs, model, decay), axis=1)[beyond].max()
         yield kind("6", sentence + where, 0.0, study.exactly(size), 1e-10)
+    sentence = "weight decay 1.5 on two layers, 4 outputs: each singular value s ends at max(s - 1.5, 0) (largest gap)"
+    for kind, layers, where in ((claim, 2, ""), (control, 1, ": one layer")):
+        run = runs["ex6_staircase"].one(layers=layers, decay=1.5)
+        apart = np.abs(column(run, "end") - np.maximum(column(run, "value") - 1.5, 0)).max()
+        yield kind("6", sentence + where, 0.0, study.exactly(apart), 1e-6)
