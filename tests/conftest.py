@@ -22,6 +22,13 @@ if TYPE_CHECKING:
     from command_line import Server
 
 torch.set_num_threads(1)
+MEMORY = "/dev/shm"
+
+
+def pytest_configure() -> None:
+    """Folders in memory, where there is room: databases wait for the disk after every write."""
+    if os.path.isdir(MEMORY) and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 4e9:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", MEMORY)
 
 
 @pytest.fixture(scope="session")

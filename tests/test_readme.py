@@ -61,6 +61,7 @@ def test_command(command, line, tmp_path):
 
 
 def test_a_command_as_the_shell_finds_it(tmp_path):
+    shop(tmp_path)
     done = subprocess.run(shlex.split(RUN[0]), cwd=tmp_path, env=environment(), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "nll per example" in done.stdout

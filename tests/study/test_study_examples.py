@@ -127,8 +127,8 @@ def test_overrides_of_the_space(tmp_path: Path, x: str, y: str, kinds: tuple[typ
     ("sampler", "settings"),
     [
         ("tpe", ["multivariate=false", "n_startup_trials=3"]),
-        ("random", []),
-        ("qmc", []),
+        pytest.param("random", [], marks=pytest.mark.soak),
+        pytest.param("qmc", [], marks=pytest.mark.soak),
         ("nsgaii", ["population_size=5"]),
     ],
 )
@@ -147,7 +147,7 @@ def test_cmaes(tmp_path: Path) -> None:
         assert_best_of_a_sphere(sweep(tmp_path, "sphere.py", *arguments), 8)
 
 
-@pytest.mark.parametrize("n_trials", [20, 1])
+@pytest.mark.parametrize("n_trials", [20, pytest.param(1, marks=pytest.mark.soak)])
 def test_the_grid(tmp_path: Path, n_trials: int) -> None:
     more = [f"--config-dir={APPS / 'more'}", "--config-name=grid", f"hydra.sweeper.n_trials={n_trials}"]
     found = sweep(tmp_path, "sphere.py", *more)
@@ -180,7 +180,7 @@ def assert_pareto_front(found: Sweep, n_trials: int) -> None:
         assert each["params"] in found.jobs
 
 
-@pytest.mark.parametrize("sampler", ["nsgaii", "motpe", "random"])
+@pytest.mark.parametrize("sampler", ["nsgaii", *(pytest.param(s, marks=pytest.mark.soak) for s in ("motpe", "random"))])
 def test_several_objectives(tmp_path: Path, sampler: str) -> None:
     found = sweep(tmp_path, "multi-objective.py", f"hydra/sweeper/sampler={sampler}", "hydra.sweeper.sampler.seed=123")
     assert_pareto_front(found, 20)

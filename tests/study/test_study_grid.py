@@ -57,7 +57,7 @@ def objectives(kept: Kept) -> list[float]:
     return [row["objective"] for _, row in sorted(kept.rows.items())]
 
 
-@pytest.mark.parametrize("jobs", [0, 2, 5])
+@pytest.mark.parametrize("jobs", [2, *(pytest.param(jobs, marks=pytest.mark.soak) for jobs in (0, 5))])
 def test_killed(command, folder, new_folder, jobs):
     """And killed again when it goes on, before anything more has ended."""
     kill(command, folder, [*GRID, TWO], jobs)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from study_runs import UNTRACKED, Kept, check_whole, kill_at, moments, quadratic, states
 
-LONG = [(60, 4, "grid", 3), (200, 10, "random", 11), (200, 10, "qmc", 12), (200, 10, "grid", 13)]
+LONG = [(60, 4, "random", 1), (60, 4, "grid", 3), (200, 10, "random", 11), (200, 10, "qmc", 12), (200, 10, "grid", 13)]
 SOAK = [pytest.param(*each, marks=pytest.mark.soak) for each in LONG]
 
 
@@ -23,7 +23,7 @@ def check_quadratic(kept: Kept) -> None:
     assert kept.study.best_params["optimizer.lr"] == lr[np.argmin(np.abs(lr - 1))]
 
 
-@pytest.mark.parametrize(("n", "kills", "sampler", "seed"), [(60, 4, "random", 1), *SOAK])
+@pytest.mark.parametrize(("n", "kills", "sampler", "seed"), [(30, 2, "random", 1), *SOAK])
 def test_killed_again_and_again(command, folder, new_folder, n, kills, sampler, seed):
     arguments = quadratic(n, sampler=sampler)
     for moment in moments(seed, kills, jobs=n * 2 // 3):
@@ -72,7 +72,7 @@ def test_killed_while_jobs_run_one_by_one(command, folder):
     assert {str(trial.number) for trial in kept.ended.values()} <= numbers
 
 
-@pytest.mark.parametrize(("n", "kills"), [(24, 2), pytest.param(200, 10, marks=pytest.mark.soak)])
+@pytest.mark.parametrize(("n", "kills"), [pytest.param(*each, marks=pytest.mark.soak) for each in ((24, 2), (200, 10))])
 def test_killed_in_a_search_that_learns(command, folder, n, kills):
     arguments = quadratic(n, sampler="tpe")
     for moment in moments(5, kills, jobs=n // 2):

@@ -32,7 +32,7 @@ def writes(folder: Path) -> int:
 MOMENTS = ["before", "middle", "after"]
 
 
-@pytest.mark.parametrize("part", range(3))
+@pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=pytest.mark.soak) for part in (1, 2))])
 def test_killed_at_every_write(command, whole, tmp_path, part):
     """Of the study's file. The second start finds the torn line, the trials that nobody runs, those that were failed
     and not queued, and goes on to the same points."""

@@ -35,7 +35,7 @@ def check_shared(kept: Kept, n: int) -> None:
     assert len({trial.params["optimizer.lr"] for trial in kept.trials}) == n
 
 
-@pytest.mark.parametrize("n", [32, SOAK])
+@pytest.mark.parametrize("n", [16, SOAK])
 def test_in_a_file(command, folder, n):
     check_shared(share(command, folder, n, "optuna.log"), n)
 
@@ -44,7 +44,7 @@ def test_in_sqlite(command, folder):
     check_shared(share(command, folder, 24, f"sqlite:///{folder / 'optuna.db'}"), 24)
 
 
-@pytest.mark.parametrize("n", [32, SOAK])
+@pytest.mark.parametrize("n", [16, SOAK])
 def test_in_postgresql(command, folder, postgres, n):
     check_shared(share(command, folder, n, postgres.database()), n)
 
@@ -57,7 +57,7 @@ def test_the_same_trials_as_one_alone(command, folder, new_folder):
     assert both.settings() == Kept(alone).settings()
 
 
-@pytest.mark.parametrize("where", ["file", "postgresql"])
+@pytest.mark.parametrize("where", [pytest.param("file", marks=pytest.mark.soak), "postgresql"])
 def test_one_of_two_is_killed(command, folder, where, request):
     """The other, which is alive, does what the dead one had begun."""
     storage = request.getfixturevalue("postgres").database() if where == "postgresql" else "optuna.log"

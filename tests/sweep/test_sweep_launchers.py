@@ -92,7 +92,14 @@ def both(command, folder: Path, arguments: list[str]) -> tuple[Left, Left]:
     return together, alone
 
 
-@pytest.mark.parametrize("case", CASES)
+# What other cases have in other company is left to the soak.
+LONG = {
+    "scales", "shared and own rows", "exact counts", "houses", "apples", "replicates of a table", "long", "orders",
+    "naive", "two_layer", "standardize", "patience",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", [pytest.param(c, marks=pytest.mark.soak if c in LONG else []) for c in CASES])
 def test_in_float64(command, stocked, case):
     together, alone = both(command, stocked, [*CASES[case], DOUBLE])
     assert together.result.status == alone.result.status, together.result.err + alone.result.err
@@ -101,7 +108,7 @@ def test_in_float64(command, stocked, case):
     ASSERT_MORE.get(case, lambda left: None)(together)
 
 
-@pytest.mark.parametrize("case", SINGLE)
+@pytest.mark.parametrize("case", [pytest.param(c, marks=pytest.mark.soak if c != "noise" else []) for c in SINGLE])
 def test_in_float32(command, stocked, case):
     together, alone = both(command, stocked, SINGLE[case])
     together.result.succeeded()
