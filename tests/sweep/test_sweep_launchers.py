@@ -95,7 +95,7 @@ def both(command, folder: Path, arguments: list[str]) -> tuple[Left, Left]:
 # What other cases have in other company is left to the soak.
 LONG = {
     "scales", "shared and own rows", "exact counts", "houses", "apples", "replicates of a table", "long", "orders",
-    "naive", "two_layer", "standardize", "patience",
+    "naive", "two_layer", "standardize", "patience", "adam", "trajectory",
 }  # fmt: skip
 
 
