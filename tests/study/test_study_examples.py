@@ -110,8 +110,8 @@ def test_the_sphere_with_its_space_on_the_command_line(tmp_path: Path) -> None:
     [
         ("interval(-5.0, 5.0)", "interval(0, 10)", (float, float)),
         ("int(interval(-5.0, 5.0))", "tag(log, interval(1, 10))", (int, float)),
-        ("range(-5.0, 5.0)", "shuffle(range(-5, 5))", (float, int)),
-        ("choice(-5.0, 0.0, 5.0)", "choice(0, 1, 2, 3, 4, 5)", (float, int)),
+        pytest.param("range(-5.0, 5.0)", "shuffle(range(-5, 5))", (float, int), marks=pytest.mark.soak),
+        pytest.param("choice(-5.0, 0.0, 5.0)", "choice(0, 1, 2, 3, 4, 5)", (float, int), marks=pytest.mark.soak),
     ],
 )
 def test_overrides_of_the_space(tmp_path: Path, x: str, y: str, kinds: tuple[type, type]) -> None:
@@ -188,6 +188,7 @@ def test_several_objectives(tmp_path: Path, sampler: str) -> None:
     assert {each["y"] for each in found.jobs} <= {k / 2 for k in range(6)}
 
 
+@pytest.mark.soak
 def test_several_objectives_with_the_space_on_the_command_line(tmp_path: Path) -> None:
     found = sweep(tmp_path, "multi-objective.py", "x=range(0, 5)", "y=range(0, 3)", "hydra.sweeper.n_trials=10")
     assert_pareto_front(found, 10)
@@ -218,7 +219,7 @@ def test_the_experiment_sequence(tmp_path: Path) -> None:
     assert_best_of_a_sphere(sweep(tmp_path, "sphere_sequence.py"), 20)
 
 
-@pytest.mark.parametrize("app", ["sphere.py", "sphere_sequence.py"])
+@pytest.mark.parametrize("app", ["sphere.py", pytest.param("sphere_sequence.py", marks=pytest.mark.soak)])
 def test_too_many_failures(tmp_path: Path, app: str) -> None:
     few = ["hydra.sweeper.n_jobs=2", "hydra/sweeper/sampler=random", "hydra.sweeper.max_failure_rate=0.5", "error=true"]
     assert "RuntimeError: cfg.error is True" in run(tmp_path, app, "-m", *few, status=1).stderr

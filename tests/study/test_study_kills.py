@@ -42,6 +42,7 @@ def test_killed_again_and_again(command, folder, new_folder, n, kills, sampler, 
     assert kept.settings() == Kept(whole).settings()
 
 
+@pytest.mark.soak
 def test_killed_while_trials_are_pruned(command, folder):
     """A trial that was pruned has ended. Of four at a time each epoch stops some."""
     pruned = [

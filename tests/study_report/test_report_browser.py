@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from report_browser import browser, problems
+from report_browser import WINDOWS, browser, problems
 
 from command_line import client
 from noiseworks.study.exercise import exercises
@@ -14,10 +14,14 @@ from noiseworks.study.exercise import exercises
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # Playwright leaves its pipes to the collector
 
 
-def test_a_reader_stumbles_over_nothing(smoke: Path) -> None:
+FEW = [(1280, "light"), (360, "dark")]
+
+
+@pytest.mark.parametrize("windows", [FEW, pytest.param(WINDOWS, marks=pytest.mark.soak)], ids=len)
+def test_a_reader_stumbles_over_nothing(smoke: Path, windows: list[tuple[int, str]]) -> None:
     assert len(list((smoke / "report").glob("*.html"))) == 1 + len(exercises())
     with browser() as started:
-        assert problems(started, smoke / "report") == []
+        assert problems(started, smoke / "report", windows) == []
 
 
 BROKEN = {
