@@ -8,6 +8,7 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import yaml
 
@@ -63,14 +64,19 @@ def arguments(experiment: str) -> list[str]:
     return list(getattr(module, "ARGUMENTS", {}).get(experiment, []))
 
 
+def configuration(experiment: str) -> dict[str, Any] | None:
+    """As conf/experiment/ has it, not composed; None for an experiment that is not there."""
+    path = conf_folder() / "experiment" / f"{experiment}.yaml"
+    return (yaml.safe_load(path.read_text()) or {}) if path.exists() else None
+
+
 @lru_cache
 def digest(experiment: str) -> str | None:
     """Of what its runs depend on: the configuration, without comments, what has to be typed beside the name, and where
     the task is to measure the sources of measure(cfg). None for an experiment that is not in conf/."""
-    path = conf_folder() / "experiment" / f"{experiment}.yaml"
-    if not path.exists():
+    content = configuration(experiment)
+    if content is None:
         return None
-    content = yaml.safe_load(path.read_text()) or {}
     parts = [repr(content)]
     if _of_an_exercise(experiment):
         parts += arguments(experiment)

@@ -30,7 +30,7 @@ def browser() -> Iterator[Any]:
             started.close()
 
 
-def problems(started: Any, folder: Path, windows: Sequence[tuple[int, str]] = WINDOWS) -> list[str]:
+def problems(started: Any, folder: Path, windows: Sequence[tuple[int, str]]) -> list[str]:
     """Of all pages of the report, wide and narrow, light and dark, and printed."""
     return [found for page in sorted(folder.glob("*.html")) for found in _of_page(started, page, windows)]
 

@@ -9,11 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 
-import yaml
-
-from noiseworks.cli import conf_folder
 from noiseworks.errors import UserError
-from noiseworks.experiment import exercise_files, load
+from noiseworks.experiment import configuration, exercise_files, load
 from noiseworks.study.claim import Claim
 from noiseworks.study.figure import Figure
 from noiseworks.study.runs import Runs
@@ -70,8 +67,7 @@ class Exercise:
 
 def _fresh(experiment: str, seed: int) -> list[str]:
     """Everything drawn anew; an experiment that sweeps seeds sweeps as many others."""
-    content = yaml.safe_load((conf_folder() / "experiment" / f"{experiment}.yaml").read_text())
-    own = content.get("hydra", {}).get("sweeper", {}).get("params", {}).get("seed")
+    own = (configuration(experiment) or {}).get("hydra", {}).get("sweeper", {}).get("params", {}).get("seed")
     if own is None:
         return [f"seed={seed}"]
     first, end = (1000 * seed + int(number) for number in re.findall(r"\d+", own))
