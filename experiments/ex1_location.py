@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import integrate, stats
 
-from noiseworks import study
-from noiseworks.study import Claim, Figure, Run, Runs, claim, control
+from noiseworks import studies as study
+from noiseworks.studies import Claim, Figure, Run, Runs, claim, control
 
 EXPERIMENTS = {
     "ex1_descent": ["replicates=5"],

@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from noiseworks import study
-from noiseworks.study import Claim, Figure, Run, Runs, Sweep, claim, control
+from noiseworks import studies as study
+from noiseworks.studies import Claim, Figure, Run, Runs, Sweep, claim, control
 
 EXPERIMENTS = {
     "ex2_exact": ["replicates=25"],

@@ -19,8 +19,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from noiseworks import study
-from noiseworks.study import Claim, Figure, Run, Runs, claim, control
+from noiseworks import studies as study
+from noiseworks.studies import Claim, Figure, Run, Runs, claim, control
 
 EXPERIMENTS = {
     "ex3_networks": ["replicates=40", "data.samples=4"],

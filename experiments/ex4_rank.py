@@ -19,8 +19,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from noiseworks import study
-from noiseworks.study import Claim, Run, Runs, claim, control
+from noiseworks import studies as study
+from noiseworks.studies import Claim, Run, Runs, claim, control
 from noiseworks_experiments.parts.ex4_figures import figures
 from noiseworks_experiments.parts.ex4_measure import ENTRIES, d, measure
 from noiseworks_experiments.parts.ex4_runs import (

@@ -16,9 +16,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from noiseworks import study
-from noiseworks.study import Claim, Interval, Run, Runs, claim, control
-from noiseworks.study.hopping import Hopping, sharp_floor, squared_floor
+from noiseworks import studies as study
+from noiseworks.studies import Claim, Interval, Run, Runs, claim, control
 from noiseworks_experiments.parts.ex5_figures import figures
 from noiseworks_experiments.parts.ex5_measure import LAWS, measure
 from noiseworks_experiments.parts.ex5_runs import (
@@ -34,6 +33,7 @@ from noiseworks_experiments.parts.ex5_runs import (
     steady,
 )
 from noiseworks_experiments.parts.ex5_theory import B, D, cross_entropy, efficiency, expected, limit
+from noiseworks_experiments.parts.hopping import Hopping, sharp_floor, squared_floor
 
 __all__ = ["EXPERIMENTS", "claims", "figures", "measure"]
 

@@ -20,8 +20,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from noiseworks import study
-from noiseworks.study import Claim, Run, Runs, claim, control
+from noiseworks import studies as study
+from noiseworks.studies import Claim, Run, Runs, claim, control
 from noiseworks_experiments.parts.ex6_figures import figures
 from noiseworks_experiments.parts.ex6_measure import measure
 from noiseworks_experiments.parts.ex6_runs import FEATURES, OUTPUTS, coefficients, column, decayed, due, halfway, sizes

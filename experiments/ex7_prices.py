@@ -17,8 +17,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from noiseworks import study
-from noiseworks.study import Claim, Interval, Run, Runs, claim, control
+from noiseworks import studies as study
+from noiseworks.studies import Claim, Interval, Run, Runs, claim, control
 from noiseworks_experiments.parts.ex7_figures import figures
 from noiseworks_experiments.parts.ex7_measure import SIGMA, measure
 from noiseworks_experiments.parts.ex7_runs import CENTS, coverage, one, parameters, predicted, scales, world

@@ -18,9 +18,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from noiseworks import study
-from noiseworks.study import Claim, Runs, claim, control
-from noiseworks.study.counts import gap, shrunk, slope_variances, wald_coverage
+from noiseworks import studies as study
+from noiseworks.studies import Claim, Runs, claim, control
+from noiseworks_experiments.parts.counts import gap, shrunk, slope_variances, wald_coverage
 from noiseworks_experiments.parts.ex8_apple_claims import apple_claims
 from noiseworks_experiments.parts.ex8_figures import figures
 from noiseworks_experiments.parts.ex8_logarithm import RARE, B, expected_squares

@@ -16,10 +16,10 @@ import torch
 from numpy.typing import NDArray
 from scipy import stats
 
-from noiseworks import study
-from noiseworks.exact.many import solve_many
+from noiseworks import studies as study
 from noiseworks.noise import Gaussian, Laplace
-from noiseworks.study import Claim, Figure, Interval, Runs, claim, control
+from noiseworks.solvers.batched import solve_batch
+from noiseworks.studies import Claim, Figure, Interval, Runs, claim, control
 
 EXPERIMENTS = {
     "t1_outlier": ["replicates=20"],
@@ -51,7 +51,7 @@ def measure(cfg) -> dict[str, Array]:
 
 def slopes(noise: Gaussian | Laplace, x: Array, y: Array) -> Array:
     X = torch.from_numpy(np.stack([np.ones_like(x), x], axis=2))
-    return np.asarray(solve_many(noise, X, torch.from_numpy(y)).theta[:, 1])
+    return np.asarray(solve_batch(noise, X, torch.from_numpy(y)).theta[:, 1])
 
 
 def variance(loss: str, ratio: float) -> float:

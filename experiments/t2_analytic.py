@@ -14,8 +14,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from noiseworks import study
-from noiseworks.study import Claim, Figure, Run, Runs, Sweep, claim, control
+from noiseworks import studies as study
+from noiseworks.studies import Claim, Figure, Run, Runs, Sweep, claim, control
 
 EXPERIMENTS = {"t2_starts": ["data.num_examples=100", "data.batch_size=100"]}
 RANKS = {"full rank": None, "rank 3 of 4": 3}

@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from noiseworks import study
-from noiseworks.study import Claim, Figure, Run, Runs, claim, control
+from noiseworks import studies as study
+from noiseworks.studies import Claim, Figure, Run, Runs, claim, control
 
 EXPERIMENTS = {
     "t3_floor": ["replicates=60"],

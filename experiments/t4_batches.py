@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from noiseworks import study
-from noiseworks.study import Claim, Figure, Run, Runs, claim, control
+from noiseworks import studies as study
+from noiseworks.studies import Claim, Figure, Run, Runs, claim, control
 
 EXPERIMENTS = {"t4_sizes": ["replicates=30"], "t4_measures": ["replicates=400"]}
 SIZES = [1, 8, 32, 256, 512]

@@ -16,8 +16,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from noiseworks import study
-from noiseworks.study import Claim, Runs, claim, control
+from noiseworks import studies as study
+from noiseworks.studies import Claim, Runs, claim, control
 from noiseworks_experiments.parts.t5_figures import figures
 from noiseworks_experiments.parts.t5_measure import CANDIDATES, RANDOM, Valley, measure
 from noiseworks_experiments.parts.t5_runs import errors, gain, known, miss

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from noiseworks import study
-from noiseworks.study import Claim, Figure, Runs, claim, control
+from noiseworks import studies as study
+from noiseworks.studies import Claim, Figure, Runs, claim, control
 
 EXPERIMENTS = {"t6_new": ["replicates=60"]}
 SIZES = [5, 20, 50, 80]

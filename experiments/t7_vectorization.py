@@ -23,10 +23,10 @@ import numpy as np
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from noiseworks import study
+from noiseworks import studies as study
 from noiseworks.errors import UserError
-from noiseworks.experiment import experiments_folder
-from noiseworks.study import Claim, Figure, Run, Runs, claim, control
+from noiseworks.paths import experiments_folder
+from noiseworks.studies import Claim, Figure, Run, Runs, claim, control
 
 EXPERIMENTS = {
     "t7_backends": ["sizes=[10,1000,10000]", "rows=[10,100,1000]", "limit=0.3", "replicates=5"],

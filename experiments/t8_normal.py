@@ -20,9 +20,9 @@ from hydra.utils import instantiate
 from numpy.typing import NDArray
 from scipy import integrate, stats
 
-from noiseworks import study
+from noiseworks import studies as study
 from noiseworks.noise import Noise
-from noiseworks.study import Claim, Figure, Run, Runs, Sweep, claim, control
+from noiseworks.studies import Claim, Figure, Run, Runs, Sweep, claim, control
 
 EXPERIMENTS = {"t8_density": ["scale=1.0,2.0"], "t8_scale": ["data.num_examples=50"]}
 SHOWN = [(0.0, 1.0), (0.0, 2.0), (3.0, 1.0)]  # mean and standard deviation, as in the chapter

@@ -16,10 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from noiseworks import study
+from noiseworks import studies as study
 from noiseworks.model import Linear
 from noiseworks.noise import Gaussian
-from noiseworks.study import Claim, Figure, Runs, claim, control
+from noiseworks.studies import Claim, Figure, Runs, claim, control
 
 EXPERIMENTS = {"t9_network": ["replicates=10"]}
 LR = 0.1

@@ -24,13 +24,14 @@ from stock_sweep import LinearRegression, synthetic
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
+from noiseworks.fit import train
 from noiseworks.model import Linear
 from noiseworks.noise import Gaussian
-from noiseworks.optimizer import Constant, MinibatchSGD
 from noiseworks.problem import make_problem
-from noiseworks.trainer.ensemble import Member
-from noiseworks.trainer.fit import train
-from noiseworks.trainer.settings import Settings
+from noiseworks.train.ensemble import Member
+from noiseworks.train.optimizers import MinibatchSGD
+from noiseworks.train.schedules import ConstantRate
+from noiseworks.train.settings import Settings
 
 LR = 0.03
 
@@ -71,7 +72,7 @@ def problem_of(rows: int, features: int, batch_size: int) -> tuple[Member, Tenso
     """Normal features, unit noise; the member to train, and the true weights and intercept."""
     data = synthetic(0, rows, features, batch_size)
     problem = make_problem(data, Gaussian(), Linear(intercept=True, init_scale=0.0), 0.0, 0)
-    schedule = Constant(averaging=False, averaging_start=0.5)
+    schedule = ConstantRate(averaging=False, averaging_start=0.5)
     member = Member(problem, Gaussian(), partial(MinibatchSGD, lr=LR), schedule, seed=0, replicate=0)
     return member, torch.cat([data.w_true, torch.tensor([data.true_intercept], dtype=torch.float64)])
 

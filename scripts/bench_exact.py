@@ -40,7 +40,7 @@ LONGEST = {("lad", "sklearn"): 10_000, ("lad", "statsmodels"): 1_000_000, ("lad"
 
 def bootstrap(replicates: int) -> tuple[float, float]:
     """Seconds, and the largest relative distance of 20 replicates' objectives to those of the same fits alone."""
-    from noiseworks.exact.quantile.least_absolute_many import least_absolute_many
+    from noiseworks.solvers.quantile.batched_quantile import batched_least_absolute
 
     rng = np.random.default_rng(0)
     n = 2930
@@ -48,7 +48,7 @@ def bootstrap(replicates: int) -> tuple[float, float]:
     y = D.sum(axis=1) + 500 * rng.laplace(size=n)
     weights = rng.multinomial(n, np.full(n, 1 / n), size=replicates).astype(float)
     started = time.perf_counter()
-    theta = least_absolute_many(D, y, weights).theta
+    theta = batched_least_absolute(D, y, weights).theta
     seconds = time.perf_counter() - started
     rows = [np.repeat(np.arange(n), w.astype(int)) for w in weights[:20]]
     alone = np.array([np.abs(y[i] - D[i] @ PYTHON["lad"]["noiseworks"](D[i], y[i])).sum() for i in rows])

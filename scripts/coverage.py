@@ -19,12 +19,12 @@ import torch
 from numpy.typing import NDArray
 from scipy import stats
 
-from noiseworks.exact.many import Problems, solve_many, solved_many
-from noiseworks.exact.quantile.frisch_newton import frisch_newton
-from noiseworks.exact.quantile.rows import Rows
-from noiseworks.inference.many import standard_errors_many
+from noiseworks.inference.batched_covariance import batched_standard_errors
 from noiseworks.inference.uncertainty import automatic
 from noiseworks.noise import Gaussian, Laplace, NegativeBinomial, Noise, Poisson
+from noiseworks.solvers.batched import solve_batch, solved_batch
+from noiseworks.solvers.linear_problem import LinearProblems
+from noiseworks.solvers.quantile.interior_point import StackedDesign, frisch_newton
 
 Array = NDArray[np.float64]
 TRUE = np.array([1.0, 0.5, -0.5])
@@ -96,13 +96,13 @@ def measure(work: Work) -> tuple[Work, dict[str, Array], float]:
 
 def by_formulas(work: Work, D: Array, y: Array, _: int) -> dict[str, Array]:
     noise = NOISE[work.noise]
-    problems = Problems.of(noise, torch.from_numpy(D), torch.from_numpy(y), None, None)
-    answers = solved_many(problems)
+    problems = LinearProblems.of(noise, torch.from_numpy(D), torch.from_numpy(y), None, None)
+    answers = solved_batch(problems)
     reach = stats.t.ppf(0.975, work.n - 3) if noise.location_scale else stats.norm.ppf(0.975)
     off, found = np.abs(answers.theta - TRUE), {}
     for method in FORMULAS:
         if method != "iid" or noise.location_scale:
-            errors = standard_errors_many(problems, answers, method)
+            errors = batched_standard_errors(problems, answers, method)
             found[method] = np.where(np.isfinite(errors), off <= reach * errors, 0.0)  # no interval holds nothing
     return found
 
@@ -122,9 +122,9 @@ def fitted(noise: Noise, D: Array, y: Array, weights: Array) -> Array:
     """theta (K, P). Medians by the interior point method alone, to a gap of 1e-9: their ends need no more digits, and
     the way from there to the vertex is four fifths of the time."""
     if noise.quantile_level is None:
-        return solve_many(noise, torch.from_numpy(D), torch.from_numpy(y), None, torch.from_numpy(weights)).theta
+        return solve_batch(noise, torch.from_numpy(D), torch.from_numpy(y), None, torch.from_numpy(weights)).theta
     near = np.linalg.lstsq(D, y.T)[0].T
-    return near + frisch_newton(Rows.of(D, len(y)), y - near @ D.T, weights, noise.quantile_level).b
+    return near + frisch_newton(StackedDesign.of(D, len(y)), y - near @ D.T, weights, noise.quantile_level).b
 
 
 def plan(tenth: bool, only: str | None) -> list[Work]:

@@ -27,7 +27,7 @@ def noiseworks(kind: str) -> Fit:
         import torch
 
         from noiseworks import noise
-        from noiseworks.exact import solve
+        from noiseworks.solvers.solve import solve
 
         return solve(getattr(noise, kind)(), torch.from_numpy(D), torch.from_numpy(y)).theta.numpy()
 

@@ -19,11 +19,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from noiseworks.exercises.command import Experiment, run_all
-from noiseworks.study.claim import Claim
-from noiseworks.study.exercise import Exercise, exercises
-from noiseworks.study.intervals import proportion
-from noiseworks.study.runs import Runs
+from noiseworks.exercises import Experiment, run_all
+from noiseworks.studies.claims import Claim
+from noiseworks.studies.exercise import Exercise, exercises
+from noiseworks.studies.intervals import proportion
+from noiseworks.studies.runs import Runs
 
 JOURNAL = Path("verdicts.jsonl")  # a line for each seed and exercise; of two the later counts
 Verdicts = dict[tuple[int, str], list[dict[str, Any]]]

@@ -22,12 +22,12 @@ import optuna.importance
 import pytorch_lightning
 import torch
 
-import noiseworks.run
+import noiseworks.runs.run
+import noiseworks.search.summary
 import noiseworks.sweep.batch
-import noiseworks.sweep.parent
-import noiseworks.sweep.study_report
-import noiseworks.tracking.model
-import noiseworks.tracking.run
+import noiseworks.sweep.parent_run
+import noiseworks.tracking.live_run
+import noiseworks.tracking.logged_model
 from noiseworks.cli import main
 
 HEAVY = (mlflow.pyfunc, optuna.importance, pytorch_lightning, torch, noiseworks)  # no plugins: Hydra imports them anew

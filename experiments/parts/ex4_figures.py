@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from noiseworks import study
-from noiseworks.study import Figure, Runs
+from noiseworks import studies as study
+from noiseworks.studies import Figure, Runs
 from noiseworks_experiments.parts.ex4_measure import ENTRIES, d
 from noiseworks_experiments.parts.ex4_runs import (
     CONDITIONS,

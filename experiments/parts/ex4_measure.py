@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from noiseworks.exact.naive import solve_by
+from noiseworks.solvers.naive import solve_by
 
 d, SUM = 5, 1 / math.sqrt(2)
 NULL = np.array([0.5, 0.5, 0.0, 0.0, -SUM])  # X NULL = 0 where x4 = (x0 + x1) / sqrt 2

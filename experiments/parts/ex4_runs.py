@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from noiseworks.study import Run, Runs
+from noiseworks.studies import Run, Runs
 from noiseworks_experiments.parts.ex4_measure import NULL, d
 from noiseworks_experiments.parts.ex4_theory import covariance, truth
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from noiseworks import study
-from noiseworks.study import Figure, Interval, Runs
-from noiseworks.study.hopping import Hopping, squared_floor
+from noiseworks import studies as study
+from noiseworks.studies import Figure, Interval, Runs
 from noiseworks_experiments.parts.ex5_measure import LAWS
 from noiseworks_experiments.parts.ex5_runs import SIZES, STEPS, TITLES, level, price, relative, repaired, steady
 from noiseworks_experiments.parts.ex5_theory import TRUE, B, D, cross_entropy, efficiency, expected, limit
+from noiseworks_experiments.parts.hopping import Hopping, squared_floor
 
 KINDS = {  # of floors: noise model, scale of the label noise
     "squared, label noise": ("gaussian", 1.0),

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from noiseworks.exact.many import solve_many
 from noiseworks.noise import Gaussian, Laplace
-from noiseworks.study.absolute import linear_program, multiplier, weighted_median
+from noiseworks.solvers.batched import solve_batch
+from noiseworks_experiments.parts.absolute import linear_program, multiplier, weighted_median
 
 LAWS = ["gaussian", "laplace", "student_t"]
 Array = NDArray[np.float64]
@@ -41,7 +41,7 @@ def answer(law: str, rng: np.random.Generator, K: int = 20, n: int = 30) -> dict
     value = np.abs(residuals(X, y, absolute)).sum(axis=1)
     programs = np.array([linear_program(X[k], y[k]) for k in range(K)])
     even = np.repeat(np.eye(2), 10, axis=0)  # two groups of ten
-    groups = solve_many(Laplace(), torch.from_numpy(even), torch.from_numpy(y[:, :20].copy()))
+    groups = solve_batch(Laplace(), torch.from_numpy(even), torch.from_numpy(y[:, :20].copy()))
     return {
         "met/absolute/least": float(met[0].min()),
         "met/absolute/most": float(met[0].max()),
@@ -57,7 +57,7 @@ def answer(law: str, rng: np.random.Generator, K: int = 20, n: int = 30) -> dict
 
 
 def fitted(noise: Gaussian | Laplace, X: Array, y: Array) -> Array:
-    return solve_many(noise, torch.from_numpy(X), torch.from_numpy(y)).theta
+    return solve_batch(noise, torch.from_numpy(X), torch.from_numpy(y)).theta
 
 
 def residuals(X: Array, y: Array, theta: Array) -> Array:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from noiseworks import study
-from noiseworks.study import Interval, Run, Runs
-from noiseworks.study.hopping import absolute_gap
+from noiseworks import studies as study
+from noiseworks.studies import Interval, Run, Runs
 from noiseworks_experiments.parts.ex5_theory import TRUE, D
+from noiseworks_experiments.parts.hopping import absolute_gap
 
 TITLES = {"gaussian": "Gauss's law", "laplace": "Laplace's law", "student_t": "Student's law (4 degrees)"}
 SIZES = [40, 160, 640]

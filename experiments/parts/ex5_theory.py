@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy import integrate, optimize, stats
 from scipy.special import erfcx, ndtr
 
-from noiseworks.study.hopping import Hopping
+from noiseworks_experiments.parts.hopping import Hopping
 
 DENSITIES = {"gaussian": stats.norm, "laplace": stats.laplace, "student_t": stats.t(4)}
 LOSSES = {  # -log p(y) at scale 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from noiseworks.study import Run, Runs
+from noiseworks.studies import Run, Runs
 
 FEATURES, OUTPUTS = 6, (1, 2, 3, 4)  # as in the YAMLs
 SCALES = (1e-1, 1e-2, 1e-3, 1e-4)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from noiseworks import study
-from noiseworks.study import Figure, Interval, Runs
+from noiseworks import studies as study
+from noiseworks.studies import Figure, Interval, Runs
 from noiseworks_experiments.parts.ex7_measure import SIGMA, TICKS
 from noiseworks_experiments.parts.ex7_runs import CENTS, coverage, one, predicted, scales, world
 from noiseworks_experiments.parts.ex7_theory import covered, rounded_returns, rounded_scale, straight_line

@@ -10,7 +10,7 @@ from hydra.utils import instantiate
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from noiseworks.data.stocks import monthly_prices
+from noiseworks.data.prices import monthly_prices
 from noiseworks.noise import Gaussian, LogNormal
 
 SIGMA = 0.02  # volatility of a day

@@ -7,8 +7,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from noiseworks import study
-from noiseworks.study import Interval, Run, Runs
+from noiseworks import studies as study
+from noiseworks.studies import Interval, Run, Runs
 from noiseworks_experiments.parts.ex7_theory import INTERCEPT, SPREAD, covered
 
 CENTS = [2.5, 5.0, 20.0]  # prices of ex7_penny, in ticks

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from noiseworks import study
-from noiseworks.study import Claim, Run, Runs, claim, control
-from noiseworks.study.counts import shrunk
+from noiseworks import studies as study
+from noiseworks.studies import Claim, Run, Runs, claim, control
+from noiseworks_experiments.parts.counts import shrunk
 from noiseworks_experiments.parts.ex8_runs import LAWS, covers
 
 

@@ -6,14 +6,14 @@ import numpy as np
 from hydra.utils import instantiate
 from numpy.typing import NDArray
 
-from noiseworks.exact import solve
-from noiseworks.exact.many import Problems, solved_many
-from noiseworks.exact.problem import Problem
-from noiseworks.inference.many import standard_errors_many
+from noiseworks.inference.batched_covariance import batched_standard_errors
 from noiseworks.inference.uncertainty import uncertainty
 from noiseworks.noise import NegativeBinomial, Poisson
-from noiseworks.study.counts import Z, tensor
-from noiseworks.study.heaps import laws
+from noiseworks.solvers.batched import solved_batch
+from noiseworks.solvers.linear_problem import LinearProblem, LinearProblems
+from noiseworks.solvers.solve import solve
+from noiseworks_experiments.parts.counts import Z, tensor
+from noiseworks_experiments.parts.heaps import laws
 
 Array = NDArray[np.float64]
 
@@ -27,11 +27,11 @@ def apples(cfg) -> dict[str, Array]:
     own = solve(Poisson(), tensor(D), tensor(y)).theta.numpy()[0]
     theta, errors = [], {"information": [], "HC0": []}
     for part in np.array_split(draw, max(1, cfg.replicates // 100)):
-        problems = Problems.of(Poisson(), tensor(D[part]), tensor(y[part]), None, None)
-        fit = solved_many(problems)
+        problems = LinearProblems.of(Poisson(), tensor(D[part]), tensor(y[part]), None, None)
+        fit = solved_batch(problems)
         theta.append(fit.theta[:, 0])
         for how, found in errors.items():
-            found.append(standard_errors_many(problems, fit, how)[:, 0])
+            found.append(batched_standard_errors(problems, fit, how)[:, 0])
     theta = np.concatenate(theta)
     covers = {f"covers_{how}": np.abs(theta - own) <= Z * np.concatenate(found) for how, found in errors.items()}
     return covers | {"bootstrap": theta} | standard_errors(D, y) | laws(D, y)
@@ -41,7 +41,7 @@ def standard_errors(D: Array, y: Array) -> dict[str, float]:
     """Of eco_price, with apples and with pounds (three apples) for the unit; and variance over mean."""
     found = {"dispersion": y.var(ddof=1) / y.mean(), "dispersion_pounds": (y / 3).var(ddof=1) / (y / 3).mean()}
     for name, noise, unit in (("poisson", Poisson(), 1), ("pounds", Poisson(), 3), ("nb", NegativeBinomial(), 1)):
-        problem = Problem.of(noise, tensor(D), tensor(y / unit), None, None)
+        problem = LinearProblem.of(noise, tensor(D), tensor(y / unit), None, None)
         answer = solve(noise, tensor(D), tensor(y / unit))
         found[f"coefficient_{name}"] = float(answer.theta[0])
         for how in ("information", "HC0"):

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from noiseworks import study
+from noiseworks import studies as study
 from noiseworks.noise import Poisson
-from noiseworks.study import Figure, Runs
-from noiseworks.study.counts import Z, gap, shrunk, slope_variances, tensor, wald_coverage
+from noiseworks.studies import Figure, Runs
+from noiseworks_experiments.parts.counts import Z, gap, shrunk, slope_variances, tensor, wald_coverage
 from noiseworks_experiments.parts.ex8_logarithm import RARE
 from noiseworks_experiments.parts.ex8_measure import RATES, SAMPLERS
 from noiseworks_experiments.parts.ex8_runs import LAWS, against_oracle, covers, descent, of_counts, of_rate, steps

@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from noiseworks.exact import solve
-from noiseworks.exact.many import Problems, solve_many, solved_many
-from noiseworks.inference.many import standard_errors_many
+from noiseworks.inference.batched_covariance import batched_standard_errors
 from noiseworks.noise import Poisson
-from noiseworks.study.counts import Z, counts, tensor
+from noiseworks.solvers.batched import solve_batch, solved_batch
+from noiseworks.solvers.linear_problem import LinearProblems
+from noiseworks.solvers.solve import solve
+from noiseworks_experiments.parts.counts import Z, counts, tensor
 
 A, B = 0.5, 0.8  # log rate = A + B x
 RARE = 0.1
@@ -34,17 +35,17 @@ def coverage(cfg) -> dict[str, Array]:
     rng = np.random.default_rng([cfg.seed, 4, len(D), D.shape[1], int(cfg.dispersion)])
     y = counts(rates, cfg.dispersion, cfg.replicates, rng)
     exists = y.any(axis=1)
-    problems = Problems.of(Poisson(), tensor(D), tensor(np.where(exists[:, None], y, 1.0)), None, None)
-    fit = solved_many(problems)
+    problems = LinearProblems.of(Poisson(), tensor(D), tensor(np.where(exists[:, None], y, 1.0)), None, None)
+    fit = solved_batch(problems)
     truth, estimate = (B if cfg.truth == "log" else math.log(RARE)), fit.theta[:, 0]
     mu = np.exp(problems.eta(fit.theta))
     pearson = ((problems.y - mu) ** 2 / mu).sum(axis=1) / (len(D) - D.shape[1])
-    errors = {how: standard_errors_many(problems, fit, how)[:, 0] for how in ("information", "HC3")}
+    errors = {how: batched_standard_errors(problems, fit, how)[:, 0] for how in ("information", "HC3")}
     errors["quasi"] = errors["information"] * np.sqrt(pearson)
     found = {f"covers_{how}": exists & (np.abs(estimate - truth) <= Z * error) for how, error in errors.items()}
     found |= {"exists": exists, "pearson": pearson, "estimate": np.where(exists, estimate, np.nan)}
     if cfg.truth == "rare":
-        return found | {"refused": len(solve_many(Poisson(), tensor(D), tensor(0 * y[:1])).failures)}
+        return found | {"refused": len(solve_batch(Poisson(), tensor(D), tensor(0 * y[:1])).failures)}
     return found | least_squares(D, y) | once(D, y[0])
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from noiseworks.exact.many import solve_many
 from noiseworks.noise import Gaussian, NegativeBinomial, Poisson
-from noiseworks.noise.cells import log_cell
-from noiseworks.study.counts import line, tensor
+from noiseworks.noise.lattice import log_cell
+from noiseworks.solvers.batched import solve_batch
+from noiseworks_experiments.parts.counts import line, tensor
 from noiseworks_experiments.parts.ex8_apples import apples
 from noiseworks_experiments.parts.ex8_logarithm import coverage
 
@@ -85,8 +85,8 @@ def identity(cfg) -> dict[str, Array]:
     D, rates = line(cfg.num_observations, cfg.spread)
     y = tensor(np.random.default_rng([cfg.seed, 3, int(10 * cfg.spread)]).poisson(rates, (cfg.replicates, len(rates))))
     fits = {
-        "mle": solve_many(Poisson(link="identity"), tensor(D), y),
-        "ols": solve_many(Gaussian(), tensor(D), y),
-        "wls": solve_many(Gaussian(), tensor(D), y, weights=tensor(1 / rates)),
+        "mle": solve_batch(Poisson(link="identity"), tensor(D), y),
+        "ols": solve_batch(Gaussian(), tensor(D), y),
+        "wls": solve_batch(Gaussian(), tensor(D), y, weights=tensor(1 / rates)),
     }
     return {name: fit.theta[:, 0] for name, fit in fits.items()}

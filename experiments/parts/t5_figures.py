@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from noiseworks import study
-from noiseworks.study import Figure, Runs
+from noiseworks import studies as study
+from noiseworks.studies import Figure, Runs
 from noiseworks_experiments.parts.t5_measure import CANDIDATES, RANDOM
 from noiseworks_experiments.parts.t5_runs import RIDGES, errors, gain, known, miss
 from noiseworks_experiments.parts.t5_theory import expected, random_miss

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from noiseworks import study
-from noiseworks.study import Run, Runs
+from noiseworks import studies as study
+from noiseworks.studies import Run, Runs
 from noiseworks_experiments.parts.t5_measure import Valley
 
 STEPS = 30

@@ -13,18 +13,13 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from noiseworks import stop
+from noiseworks import signals as stop
 from noiseworks.errors import FitFailed, UserError
+from noiseworks.paths import conf_folder
 from noiseworks.sweep.callback import SweepBegins
 
 CONFIRMING, FRESH = 10, 1_000_000  # seeds, and how far they are from those of the study
 FULL_ERROR_WANTED = "NOISEWORKS_FULL_ERROR"  # what HYDRA_FULL_ERROR was when the command was typed
-
-
-def conf_folder() -> Path:
-    """conf/ of the installed package, or that at the top of a checkout."""
-    here = Path(__file__).parent
-    return here / "conf" if (here / "conf").is_dir() else here.parents[1] / "conf"
 
 
 def task(cfg: DictConfig) -> Any:
@@ -34,7 +29,7 @@ def task(cfg: DictConfig) -> Any:
     third less. `run` turns it on again.
     """
     gc.disable()
-    from noiseworks.run import run
+    from noiseworks.runs.run import run
 
     stop.check()
     try:
@@ -59,7 +54,7 @@ def run_batch(batch: Any) -> Any:
 
 def recover(sweep_dir: str, numbers: Any) -> Any:
     """What has ended of a sweep that is started again."""
-    from noiseworks.sweep.recover import recover
+    from noiseworks.sweep.recovery import recover
 
     return recover(Path(sweep_dir), numbers)
 
@@ -107,7 +102,7 @@ def _end_sweep(error: BaseException | None) -> str | None:
     folder = SweepBegins.folder()
     if folder is None or not any((folder / name).exists() for name in ("jobs.jsonl", "parents.json")):
         return None  # it never started: a dry run, or a mistake found before
-    from noiseworks.sweep.end import end_sweep
+    from noiseworks.sweep.summary import end_sweep
 
     return end_sweep(folder, error)
 
@@ -115,8 +110,8 @@ def _end_sweep(error: BaseException | None) -> str | None:
 def _explained(error: Exception) -> str | None:
     if isinstance(error, (UserError, FitFailed)):
         return str(error)
-    from hydra_plugins.noiseworks._passwords import without_passwords
-    from noiseworks.explain import explain
+    from hydra_members.storage import without_passwords
+    from noiseworks.config.explanations import explain
 
     message = explain(error, sys.argv[1:], conf_folder())
     return None if message is None else without_passwords(message)

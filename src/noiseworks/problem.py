@@ -7,16 +7,32 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from noiseworks.data.base import Data
+from noiseworks.data.base import Data, split_rows
 from noiseworks.data.examples import Examples
 from noiseworks.data.input_noise import noisy_once
 from noiseworks.data.scaling import Scaling, fit_scaling
-from noiseworks.data.split import split_rows
-from noiseworks.data.support import check_target
 from noiseworks.data.synthetic import Synthetic
 from noiseworks.errors import UserError
 from noiseworks.model import Model
 from noiseworks.noise import Noise
+from noiseworks.noise.lattice import off_grid
+
+
+def check_target(examples: Examples, noise: Noise, allow_fractions: bool) -> None:
+    """Refuse a target that is out of the noise's support; weighted rows may be means of counts, hence fractions."""
+    what = f"column '{examples.target}'"
+    noise.check_support(examples.y, what)
+    if not noise.counts or allow_fractions or examples.weights is not None:
+        return
+    step = noise.step
+    fractions = (examples.y != examples.y.floor() if step == 1 else off_grid(examples.y, step)).nonzero()
+    if len(fractions):
+        row = int(fractions[0])
+        needs = "whole numbers" if step == 1 else f"multiples of noise.tick={step:g}"
+        raise UserError(
+            f"{noise.name} noise needs {needs}; {what} is {examples.y[row].item()} in row {row + 1}. "
+            "data.allow_fractions=true takes fractions, as a quasi-likelihood."
+        )
 
 
 @dataclass(frozen=True)

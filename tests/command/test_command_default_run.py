@@ -79,7 +79,7 @@ def test_params_are_the_whole_configuration(run):
         "seed": "0", "replicates": "1", "task": "fit", "noise": "noiseworks.noise.Gaussian", "noise.scale": "None",
         "data.path": "shipped:houses.csv", "data.seed": "0", "data.batch_size": "32",
         "data.features": "['area', 'age']",
-        "optimizer": "noiseworks.optimizer.MinibatchSGD", "optimizer.lr": "0.03", "schedule.averaging": "False",
+        "optimizer": "noiseworks.train.optimizers.MinibatchSGD", "optimizer.lr": "0.03", "schedule.averaging": "False",
         "trainer.max_epochs": "50", "trainer.accelerator": "cpu", "model.intercept": "True",
     }  # fmt: skip
     assert expected.items() <= run.data.params.items()

@@ -13,7 +13,7 @@ import pytest
 from mlflow.artifacts import download_artifacts
 
 from command_line import QUIET, client, finish, runs, start
-from noiseworks.tracking.run import undisturbed
+from noiseworks.tracking.live_run import undisturbed
 
 PLAIN = [QUIET, "tracking.figures=false", "tracking.model=false"]
 

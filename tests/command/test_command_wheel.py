@@ -39,7 +39,7 @@ def test_the_installed_package_runs_with_its_own_configurations(wheel, tmp_path)
     empty.mkdir()
     with zipfile.ZipFile(wheel) as archive:  # a wheel of pure Python is installed by unpacking it
         archive.extractall(site)
-    code = "import noiseworks.cli as cli; print(cli.__file__, cli.conf_folder()); cli.main()"
+    code = "from noiseworks import cli, paths; print(cli.__file__, paths.conf_folder()); cli.main()"
     command = [sys.executable, "-c", code, "optimizer=exact", *MUTE]
     done = subprocess.run(
         command, cwd=empty, env=environment(PYTHONPATH=str(site)), capture_output=True, text=True, check=True

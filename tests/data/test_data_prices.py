@@ -6,12 +6,11 @@ import pytest
 import torch
 from data_tables import COMMON
 
-from noiseworks.data.prices import Prices
-from noiseworks.data.stocks import Stocks
-from noiseworks.data.support import check_target
+from noiseworks.data.prices import Prices, Stocks
 from noiseworks.errors import UserError
 from noiseworks.noise import IntervalLogNormal, LogNormal
 from noiseworks.noise.lattice import off_grid
+from noiseworks.problem import check_target
 
 PLAIN = {"p0": 100.0, "drift": 0.01, "volatility": 0.05, "steps": 240, "tick": 0.0, "log": False}
 

@@ -7,7 +7,7 @@ import matplotlib
 import pytest
 from data_tables import COMMON
 
-from noiseworks.data.stocks import Stocks
+from noiseworks.data.prices import Stocks
 from noiseworks.errors import UserError
 
 FILE = Path(matplotlib.get_data_path()) / "sample_data" / "Stocks.csv"

@@ -9,10 +9,10 @@ import pytest
 import torch
 from data_tables import table, write_parquet
 
-from noiseworks.data.parquet import ParquetRows
-from noiseworks.data.stream import LEAST, ahead
+from noiseworks.chunked.problem import Passes
+from noiseworks.data.chunks import LEAST, ahead
+from noiseworks.data.reading import ParquetRows
 from noiseworks.errors import UserError
-from noiseworks.streamed.passes import Passes
 
 
 def folder(path, files: int = 3, rows: int = 2_000, **columns):

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 from data_tables import table, write
 
-from noiseworks.data.support import check_target
 from noiseworks.errors import UserError
 from noiseworks.noise import Gaussian, LogNormal, NegativeBinomial, Poisson
+from noiseworks.problem import check_target
 
 COUNTS = [Poisson(), NegativeBinomial()]
 

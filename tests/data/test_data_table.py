@@ -13,10 +13,10 @@ import pytest
 import torch
 from data_tables import table, write, write_parquet
 
-from noiseworks.data import read as reading
+from noiseworks.data import reading
 from noiseworks.data import table as module
 from noiseworks.data.examples import Column
-from noiseworks.data.read import delimiter
+from noiseworks.data.reading import delimiter
 
 FILES = Path(module.__file__).with_name("files")
 SHOP = """y,size,town,open,unused,log_days,count

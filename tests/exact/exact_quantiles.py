@@ -8,21 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linprog
 
-from noiseworks.exact.answer import Answer
-from noiseworks.exact.problem import Problem
-from noiseworks.exact.quantile.least_absolute import least_absolute
 from noiseworks.noise import Laplace
+from noiseworks.solvers.linear_problem import LinearProblem
+from noiseworks.solvers.quantile.least_absolute import least_absolute
+from noiseworks.solvers.solution import Solution
 
 Array = NDArray[np.float64]
 Case = tuple[Array, Array, Array]  # D (n, P), y (n,), w (n,)
 
 
-def problem(D: Array, y: Array, w: Array | None = None) -> Problem:
+def problem(D: Array, y: Array, w: Array | None = None) -> LinearProblem:
     w = np.ones(len(y)) if w is None else w
-    return Problem(Laplace(), D, y, np.zeros(len(y)), w / w.mean())
+    return LinearProblem(Laplace(), D, y, np.zeros(len(y)), w / w.mean())
 
 
-def fit(D: Array, y: Array, w: Array | None = None, tau: float = 0.5) -> Answer:
+def fit(D: Array, y: Array, w: Array | None = None, tau: float = 0.5) -> Solution:
     return least_absolute(problem(D, y, w), tau)
 
 

@@ -10,10 +10,10 @@ import torch
 from test_exact_properties import NOISES, example
 
 from command_line import MUTE, read
-from noiseworks import LinearRegressor
 from noiseworks.errors import UserError
-from noiseworks.exact import solve
 from noiseworks.noise import Gaussian, Noise, Poisson
+from noiseworks.regressor import LinearRegressor
+from noiseworks.solvers.solve import solve
 
 ADDITIVE = {name: noise for name, noise in NOISES.items() if noise.location_scale}
 JOINT = {name: noise for name, noise in ADDITIVE.items() if not noise.separable}

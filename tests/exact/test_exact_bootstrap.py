@@ -9,26 +9,27 @@ import pytest
 import torch
 
 from noiseworks.errors import UserError
-from noiseworks.exact import Problem, solve, solved
-from noiseworks.exact.many import Problems, solved_many
+from noiseworks.exact import Exact
 from noiseworks.inference import Bootstrap, bootstrap, uncertainty
-from noiseworks.inference.many import standard_errors_many
+from noiseworks.inference.batched_covariance import batched_standard_errors
 from noiseworks.noise import AsymmetricLaplace, Gaussian, Huber, Laplace, LogNormal, Noise, Poisson
-from noiseworks.optimizer import Exact
+from noiseworks.solvers.batched import solved_batch
+from noiseworks.solvers.linear_problem import LinearProblem, LinearProblems
+from noiseworks.solvers.solve import solve, solved
 
 T = torch.from_numpy
 METHODS = ["iid", "information", "HC0", "HC1", "HC2", "HC3"]
 
 
-def problem(noise: Noise, n: int = 60, weights: np.ndarray | None = None, extra: bool = False) -> Problem:
+def problem(noise: Noise, n: int = 60, weights: np.ndarray | None = None, extra: bool = False) -> LinearProblem:
     rng = np.random.default_rng(0)
     D = np.column_stack((np.ones(n), rng.normal(size=n), *([np.arange(n) < 2] if extra else [])))
     eta = T(1 + D[:, 1] / 2)
     y = noise.with_scale(0.7).sample(eta, torch.Generator().manual_seed(1))
-    return Problem.of(noise, T(D.astype(float)), y, None, None if weights is None else T(weights))
+    return LinearProblem.of(noise, T(D.astype(float)), y, None, None if weights is None else T(weights))
 
 
-def of(made: Problem, replicates: int, seed: int = 0) -> Bootstrap:
+def of(made: LinearProblem, replicates: int, seed: int = 0) -> Bootstrap:
     return bootstrap(made, solved(made), replicates, torch.Generator().manual_seed(seed))
 
 
@@ -56,7 +57,7 @@ def test_the_mean_has_its_closed_form() -> None:
     """The bootstrap variance of a mean is sum (y - ybar)^2 / n^2. A standard deviation of R = 4000 nearly normal draws
     is off by more than 4 / sqrt(2 R) = 4.5 % once in 16,000 seeds."""
     y = torch.randn(50, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
-    made = Problem.of(Gaussian(), torch.ones(50, 1, dtype=torch.float64), y, None, None)
+    made = LinearProblem.of(Gaussian(), torch.ones(50, 1, dtype=torch.float64), y, None, None)
     assert of(made, 4000).standard_errors()[0] == pytest.approx(y.std(correction=0).item() / 50**0.5, rel=0.045)
 
 
@@ -78,12 +79,12 @@ def test_replicates_without_an_answer_are_counted() -> None:
     counts.y[:2] = 0.0, 3.0  # a replicate with the first row alone is separated
     assert of(counts, 400).failed > found.failed
     with pytest.raises(UserError, match="the rows are too few for a bootstrap"):
-        of(Problem.of(Gaussian(), torch.eye(5, dtype=torch.float64)[:, :4], torch.arange(5.0), None, None), 3)
+        of(LinearProblem.of(Gaussian(), torch.eye(5, dtype=torch.float64)[:, :4], torch.arange(5.0), None, None), 3)
 
 
 def test_short_rank_keeps_what_can_be_estimated() -> None:
     made = problem(Gaussian())
-    twice = Problem.of(Gaussian(), T(np.column_stack((made.D, made.D[:, 1]))), T(made.y), None, None)
+    twice = LinearProblem.of(Gaussian(), T(np.column_stack((made.D, made.D[:, 1]))), T(made.y), None, None)
     found, plain = of(twice, 20), of(made, 20)
     assert np.isnan(found.intervals(np.zeros(3))[1:]).all()
     total = np.array([[0.0, 1, 1]])
@@ -112,8 +113,8 @@ def test_many_standard_errors_are_those_of_each(noise: Noise, method: str, share
     y = noise.with_scale(0.7).sample(T(eta), torch.Generator().manual_seed(1))
     if method == "iid" and noise.counts:
         return
-    problems = Problems.of(noise, T(D), y, None, None)
-    many = standard_errors_many(problems, solved_many(problems), method)
+    problems = LinearProblems.of(noise, T(D), y, None, None)
+    many = batched_standard_errors(problems, solved_batch(problems), method)
     for k in range(5):
         one = problems.one(k)
         np.testing.assert_allclose(many[k], uncertainty(one, solved(one), method).standard_errors(), rtol=1e-7)

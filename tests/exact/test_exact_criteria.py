@@ -9,9 +9,10 @@ from test_exact_likelihood_fit import BREAKS, warpbreaks
 from test_exact_properties import every_noise, example
 from test_exact_standard_errors import STACKLOSS
 
-from noiseworks.exact import Problem, solved
 from noiseworks.inference import criteria
 from noiseworks.noise import Gaussian, Laplace, LogNormal, NegativeBinomial, Noise, Poisson
+from noiseworks.solvers.linear_problem import LinearProblem
+from noiseworks.solvers.solve import solved
 
 T = torch.from_numpy
 W = np.tile([1.0, 2, 3], 18)
@@ -19,7 +20,7 @@ W = np.tile([1.0, 2, 3], 18)
 
 def of(noise: Noise, D: torch.Tensor, y: np.ndarray, weights: np.ndarray | None = None) -> dict[str, float]:
     """log_likelihood, aic, bic, deviance_explained and what else there is."""
-    problem = Problem.of(noise, D, T(y), None, None if weights is None else T(weights))
+    problem = LinearProblem.of(noise, D, T(y), None, None if weights is None else T(weights))
     answer = solved(problem)
     nll = noise.with_scale(answer.scale).nll(D @ answer.theta, T(y)).numpy()
     return criteria(problem, answer, float(np.average(nll, weights=weights)))

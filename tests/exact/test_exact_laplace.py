@@ -10,10 +10,10 @@ from scipy.optimize import linprog, lsq_linear
 from statsmodels.datasets import engel
 
 from noiseworks.errors import UserError
-from noiseworks.exact import solve
-from noiseworks.exact.quantile.least_absolute import at_vertex
-from noiseworks.exact.quantile.optimal_range import optimal_range
 from noiseworks.noise import Laplace
+from noiseworks.solvers.quantile.least_absolute import at_vertex
+from noiseworks.solvers.quantile.optimal_range import optimal_range
+from noiseworks.solvers.solve import solve
 
 every_case = pytest.mark.parametrize("case", CASES)
 TAUS = [0.5, 0.1, 0.75, 0.5]
@@ -112,15 +112,15 @@ def test_pivots_alone_get_there(monkeypatch: pytest.MonkeyPatch, steps: int) -> 
     """From wherever the interior point method stops, in so many rounds."""
     D, y, w = plain(np.random.default_rng(3))
     whole = fit(D, y, w, 0.3)
-    monkeypatch.setattr("noiseworks.exact.quantile.frisch_newton.MAX_STEPS", steps)
+    monkeypatch.setattr("noiseworks.solvers.quantile.interior_point.MAX_STEPS", steps)
     short = fit(D, y, w, 0.3)
     assert short.gradient <= 1e-9
     np.testing.assert_allclose(short.theta, whole.theta, rtol=1e-11)
 
 
 def test_what_is_not_optimal_is_not_certified(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("noiseworks.exact.quantile.frisch_newton.MAX_STEPS", 0)
-    monkeypatch.setattr("noiseworks.exact.quantile.vertex.PIVOTS", 0)
+    monkeypatch.setattr("noiseworks.solvers.quantile.interior_point.MAX_STEPS", 0)
+    monkeypatch.setattr("noiseworks.solvers.quantile.crossover.PIVOTS", 0)
     with pytest.raises(UserError, match=r"optimal only to a relative duality gap of [0-9.e+-]+"):
         fit(*plain(np.random.default_rng(3)))
 

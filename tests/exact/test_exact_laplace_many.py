@@ -7,11 +7,11 @@ import pytest
 from exact_quantiles import Array, fit, plain, value
 
 from noiseworks.errors import UserError
-from noiseworks.exact.quantile import least_absolute_many as module
-from noiseworks.exact.quantile.least_absolute_many import Many, least_absolute_many
+from noiseworks.solvers.quantile import batched_quantile as module
+from noiseworks.solvers.quantile.batched_quantile import BatchedQuantiles, batched_least_absolute
 
 
-def assert_as_alone(many: Many, D: Array, y: Array, w: Array, tau: float) -> None:
+def assert_as_alone(many: BatchedQuantiles, D: Array, y: Array, w: Array, tau: float) -> None:
     """D (K, n, P), y and w (K, n)."""
     assert many.theta.shape == (len(D), D.shape[-1])
     assert (many.gap <= 1e-9).all()
@@ -33,7 +33,7 @@ def test_bootstrap_replicates(tau: float, monkeypatch: pytest.MonkeyPatch) -> No
     D, y, _ = plain(rng, 90)
     D = D * np.array([1.0, 1e-5, 1e5, 1])
     w = rng.multinomial(90, np.full(90, 1 / 90), size=40).astype(float)
-    many = least_absolute_many(D, y, w, tau)
+    many = batched_least_absolute(D, y, w, tau)
     assert_as_alone(many, np.broadcast_to(D, (40, *D.shape)), np.broadcast_to(y, w.shape), w, tau)
 
 
@@ -46,14 +46,14 @@ def test_data_sets_of_one_shape(tau: float) -> None:
     y[6] += 1e8
     D[7, :, 2] = D[7, :, 1]
     D[8] = 0
-    assert_as_alone(least_absolute_many(D, y, tau=tau), D, y, np.ones_like(y), tau)
+    assert_as_alone(batched_least_absolute(D, y, tau=tau), D, y, np.ones_like(y), tau)
 
 
 def test_small_integers() -> None:
     """Ties and short rank in most of them."""
     rng = np.random.default_rng(2)
     D, y = rng.integers(0, 2, size=(150, 6, 3)).astype(float), rng.integers(0, 3, size=(150, 6)).astype(float)
-    assert_as_alone(least_absolute_many(D, y), D, y, np.ones_like(y), 0.5)
+    assert_as_alone(batched_least_absolute(D, y), D, y, np.ones_like(y), 0.5)
 
 
 def test_replicates_that_miss_a_column() -> None:
@@ -63,7 +63,7 @@ def test_replicates_that_miss_a_column() -> None:
     D = np.column_stack((D, np.arange(40) < 2)).astype(float)
     w = rng.multinomial(40, np.full(40, 1 / 40), size=30).astype(float)
     missed = (w[:, :2] == 0).all(axis=1)
-    many = least_absolute_many(D, y, w)
+    many = batched_least_absolute(D, y, w)
     assert 0 < missed.sum() < 30
     assert (np.abs(many.theta[missed, -1]) <= 1e-12).all()
     assert_as_alone(many, np.broadcast_to(D, (30, *D.shape)), np.broadcast_to(y, w.shape), w, 0.5)
@@ -72,28 +72,28 @@ def test_replicates_that_miss_a_column() -> None:
 def test_more_columns_than_rows_and_one_design_of_short_rank() -> None:
     rng = np.random.default_rng(4)
     D, y = rng.normal(size=(6, 3, 5)), rng.normal(size=(6, 3))
-    assert_as_alone(least_absolute_many(D, y), D, y, np.ones_like(y), 0.5)
+    assert_as_alone(batched_least_absolute(D, y), D, y, np.ones_like(y), 0.5)
     one, y, _ = plain(rng, 30)
     one, Y = np.column_stack((one, one[:, 1])), y + rng.normal(size=(5, 30))
-    assert_as_alone(least_absolute_many(one, Y), np.broadcast_to(one, (5, *one.shape)), Y, np.ones_like(Y), 0.5)
+    assert_as_alone(batched_least_absolute(one, Y), np.broadcast_to(one, (5, *one.shape)), Y, np.ones_like(Y), 0.5)
 
 
 def test_one_problem_is_an_axis_of_one() -> None:
     D, y, w = plain(np.random.default_rng(5))
-    assert_as_alone(least_absolute_many(D, y), D[None], y[None], w[None], 0.5)
+    assert_as_alone(batched_least_absolute(D, y), D[None], y[None], w[None], 0.5)
 
 
 def test_misfits_are_named() -> None:
     D, y, w = plain(np.random.default_rng(6), 10)
     with pytest.raises(UserError, match=r"theirs are \(10,\), \(9,\) and \(10,\)"):
-        least_absolute_many(D, y[1:])
+        batched_least_absolute(D, y[1:])
     with pytest.raises(UserError, match=r"theirs are \(3, 10\), \(10,\) and \(2, 10\)"):
-        least_absolute_many(np.stack([D] * 3), y, np.ones((2, 10)))
+        batched_least_absolute(np.stack([D] * 3), y, np.ones((2, 10)))
     with pytest.raises(UserError, match="weights must be positive; the smallest is -1"):
-        least_absolute_many(D, y, -w)
+        batched_least_absolute(D, y, -w)
     with pytest.raises(UserError, match="weights must be positive; the smallest is 0"):
-        least_absolute_many(D, y, np.stack((w, 0 * w)))
+        batched_least_absolute(D, y, np.stack((w, 0 * w)))
     with pytest.raises(UserError, match="y must be finite"):
-        least_absolute_many(D, y * np.nan)
+        batched_least_absolute(D, y * np.nan)
     with pytest.raises(UserError, match="tau must be between 0 and 1"):
-        least_absolute_many(D, y, tau=1.0)
+        batched_least_absolute(D, y, tau=1.0)

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from exact_quantiles import Array, Case, fit, problem, value
 
-from noiseworks.exact.gram import gram_design
-from noiseworks.exact.quantile import tortoise
-from noiseworks.exact.quantile.check_function import fit_lines
-from noiseworks.exact.quantile.least_absolute import at_vertex
-from noiseworks.exact.quantile.vertex import Vertex
+from noiseworks.solvers.design import gram_design
+from noiseworks.solvers.quantile import preprocessing as tortoise
+from noiseworks.solvers.quantile.check_function import fit_lines
+from noiseworks.solvers.quantile.crossover import Vertex
+from noiseworks.solvers.quantile.least_absolute import at_vertex
 
 N = 20_000
 
@@ -103,7 +103,7 @@ def test_as_good_as_all_rows_at_once(case: str, tau: float, sizes: list[int], mo
     tall = fit(D, y, w, tau)
     assert (len(sizes) > 0) == (case != "no noise")
     assert sizes[:1] < [N / 2]
-    monkeypatch.setattr("noiseworks.exact.quantile.least_absolute.MANY", N + 1)
+    monkeypatch.setattr("noiseworks.solvers.quantile.least_absolute.MANY", N + 1)
     small = fit(D, y, w, tau)
     mine, other = (value(D, y, w, answer.theta.numpy(), tau) for answer in (tall, small))
     assert mine == pytest.approx(other, rel=1e-10, abs=1e-13 * w.sum() * np.abs(y).max())

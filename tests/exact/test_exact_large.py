@@ -8,18 +8,14 @@ import torch
 from test_exact_least_squares import digits, rational
 
 from noiseworks.errors import UserError
-from noiseworks.exact import Problem, solve
-from noiseworks.exact.blocks import Blocks
-from noiseworks.exact.design import reduce
-from noiseworks.exact.gram import gram_design
-from noiseworks.exact.likelihood import Likelihood
-from noiseworks.exact.newton import newton
-from noiseworks.exact.quadratic import Quadratic
-from noiseworks.exact.sample import sample_start
-from noiseworks.exact.separation import _descent
-from noiseworks.exact.spans import summed
-from noiseworks.exact.start import start
 from noiseworks.noise import Gaussian, Huber, NegativeBinomial, Noise, Poisson, StudentT
+from noiseworks.solvers.design import TransformedDesign, gram_design, reduce
+from noiseworks.solvers.glm import _descent, sample_start, start
+from noiseworks.solvers.likelihood import Likelihood, RidgePenalty
+from noiseworks.solvers.linear_problem import LinearProblem
+from noiseworks.solvers.newton import newton
+from noiseworks.solvers.row_blocks import summed
+from noiseworks.solvers.solve import solve
 
 T = torch.from_numpy
 
@@ -27,9 +23,9 @@ T = torch.from_numpy
 @pytest.fixture
 def large(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every design counts as one of many numbers."""
-    monkeypatch.setattr("noiseworks.exact.least_squares.EXTENDED", 0)
-    monkeypatch.setattr("noiseworks.exact.likelihood_fit.LARGE", 0)
-    monkeypatch.setattr("noiseworks.exact.blocks.WHOLE", 0)
+    monkeypatch.setattr("noiseworks.solvers.least_squares.EXTENDED", 0)
+    monkeypatch.setattr("noiseworks.solvers.location_scale.LARGE", 0)
+    monkeypatch.setattr("noiseworks.solvers.design.WHOLE", 0)
 
 
 def rows(n: int = 60_000) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -74,12 +70,12 @@ def test_as_r() -> None:
 def test_the_way_does_not_show(noise: Noise, monkeypatch: pytest.MonkeyPatch) -> None:
     """By QR from all rows at once; by the Gram matrix from some of the rows, in blocks and spans."""
     D, y, e, w = rows()
-    monkeypatch.setattr("noiseworks.exact.sample.MANY", 10**9)
-    monkeypatch.setattr("noiseworks.exact.likelihood_fit.LARGE", 10**9)
+    monkeypatch.setattr("noiseworks.solvers.glm.MANY", 10**9)
+    monkeypatch.setattr("noiseworks.solvers.location_scale.LARGE", 10**9)
     plain = solve(noise, D, y, e, w)
     monkeypatch.undo()
-    monkeypatch.setattr("noiseworks.exact.blocks.WHOLE", 0)
-    monkeypatch.setattr("noiseworks.exact.likelihood_fit.LARGE", 0)
+    monkeypatch.setattr("noiseworks.solvers.design.WHOLE", 0)
+    monkeypatch.setattr("noiseworks.solvers.location_scale.LARGE", 0)
     there = solve(noise, D, y, e, w)
     torch.testing.assert_close(there.theta, plain.theta, rtol=1e-11, atol=1e-11)
     assert there.scale == (None if plain.scale is None else pytest.approx(plain.scale, rel=1e-9))
@@ -129,10 +125,10 @@ def test_blocks_are_the_columns_of_the_design(monkeypatch: pytest.MonkeyPatch) -
     """Kept whole, formed a block at a time, or (lazy) never formed."""
     D, y = ill_conditioned(100.0, 5000)
     design = reduce(D, np.ones(len(y)))
-    whole = Blocks.of(design)
-    monkeypatch.setattr("noiseworks.exact.blocks.WHOLE", 0)
-    lazy = Blocks.of(design)
-    formed = Blocks(lazy.D, lazy.back)
+    whole = TransformedDesign.of(design)
+    monkeypatch.setattr("noiseworks.solvers.design.WHOLE", 0)
+    lazy = TransformedDesign.of(design)
+    formed = TransformedDesign(lazy.D, lazy.back)
     assert (whole.lazy, whole.back, lazy.lazy) == (False, None, True)
     z, c = np.array([1.0, 2, 3, 4]), np.sin(np.arange(5000.0))
     A = design.orthogonal()
@@ -143,7 +139,7 @@ def test_blocks_are_the_columns_of_the_design(monkeypatch: pytest.MonkeyPatch) -
         np.testing.assert_allclose(blocks.rows(y > 0), A[y > 0], rtol=1e-9, atol=1e-9)
         parts = [block.gram(c[own]) for own, block in blocks.within()]
         np.testing.assert_allclose(sum(parts), (A.T * c) @ A, rtol=1e-9, atol=1e-9)
-    assert not Blocks.of(reduce(*(ill_conditioned(1e7)[0], np.ones(400)))).lazy
+    assert not TransformedDesign.of(reduce(*(ill_conditioned(1e7)[0], np.ones(400)))).lazy
 
 
 def test_threads_do_not_show() -> None:
@@ -171,8 +167,8 @@ def test_a_sample_is_near_the_answer() -> None:
     """In the orthogonal columns, whose information is about mean y, the errors are about sqrt(1 / (m mean y)) each;
     m is a fifth of the rows, and six standard errors are allowed."""
     D, y, e, w = rows()
-    problem = Problem.of(Poisson(), D, y, e, w)
-    A = Blocks.of(reduce(problem.D, problem.weights))
+    problem = LinearProblem.of(Poisson(), D, y, e, w)
+    A = TransformedDesign.of(reduce(problem.D, problem.weights))
     v = sample_start(problem, A, False, start, -np.inf)
     assert v is not None
     right = newton(Likelihood.of(problem, A, False), v).v
@@ -186,12 +182,12 @@ def test_a_sample_is_near_the_answer() -> None:
 )
 def test_derivatives_are_those_of_the_value(noise: Noise, monkeypatch: pytest.MonkeyPatch) -> None:
     """By central differences, in blocks of 256 rows; the step costs about 1e-10 and 1e-6."""
-    monkeypatch.setattr("noiseworks.exact.spans.CACHED", 1)
+    monkeypatch.setattr("noiseworks.solvers.row_blocks.CACHED", 1)
     D, y, e, w = (part.numpy() for part in rows(3000))
     joint = noise.scale_name is not None and noise.scale_value is None
-    penalty = Quadratic(np.diag([0.0, 1.0, 0.5]), np.array([0.0, 0.3, -0.2]))
-    problem = Problem.of(noise, T(D), T(y), T(e), T(w))
-    likelihood = Likelihood.of(problem, Blocks(D), joint, penalty)
+    penalty = RidgePenalty(np.diag([0.0, 1.0, 0.5]), np.array([0.0, 0.3, -0.2]))
+    problem = LinearProblem.of(noise, T(D), T(y), T(e), T(w))
+    likelihood = Likelihood.of(problem, TransformedDesign(D), joint, penalty)
     v = np.array([0.4, 0.5, -0.2, -0.3])[: 3 + joint]
     value, gradient, hessian = likelihood.evaluate(v)
     assert value == pytest.approx(likelihood.value(v), rel=1e-14)

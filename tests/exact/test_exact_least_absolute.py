@@ -5,8 +5,8 @@ import pytest
 import torch
 from scipy.optimize import linprog
 
-from noiseworks.exact import solve
 from noiseworks.noise import Laplace
+from noiseworks.solvers.solve import solve
 
 T = torch.from_numpy
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from exact_nist import CERTIFIED, data
 
-from noiseworks.exact import solve
 from noiseworks.noise import Gaussian, LogNormal
+from noiseworks.solvers.solve import solve
 
 T = torch.from_numpy
 
@@ -125,6 +125,6 @@ def test_blocks_of_rows_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(4)
     D, y, w = rng.normal(size=(500, 3)) * [1, 1e6, 1e-6], rng.normal(size=500), rng.uniform(0.5, 2, size=500)
     whole = solve(Gaussian(), T(D), T(y), weights=T(w))
-    monkeypatch.setattr("noiseworks.exact.design.BLOCK", 100)
-    monkeypatch.setattr("noiseworks.exact.least_squares.EXTENDED", 0)
+    monkeypatch.setattr("noiseworks.solvers.design.BLOCK", 100)
+    monkeypatch.setattr("noiseworks.solvers.least_squares.EXTENDED", 0)
     np.testing.assert_allclose(solve(Gaussian(), T(D), T(y), weights=T(w)).theta, whole.theta, rtol=1e-12)

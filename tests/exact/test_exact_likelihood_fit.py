@@ -10,8 +10,8 @@ from scipy import stats
 from scipy.optimize import minimize
 
 from noiseworks.errors import UserError
-from noiseworks.exact import solve
 from noiseworks.noise import Gaussian, Huber, NegativeBinomial, Noise, Poisson, StudentT
+from noiseworks.solvers.solve import solve
 
 T = torch.from_numpy
 BREAKS = np.array([
@@ -105,7 +105,7 @@ def test_joint_location_and_scale_as_scipy(noise: Noise) -> None:
 def test_student_t_starts_alike_from_laplace_and_huber(monkeypatch: pytest.MonkeyPatch) -> None:
     D, y = heavy(3)
     from_laplace = solve(StudentT(), T(D), T(y)).theta
-    monkeypatch.setattr("noiseworks.exact.location_scale.SMALL", 0)
+    monkeypatch.setattr("noiseworks.solvers.location_scale.SMALL", 0)
     np.testing.assert_allclose(solve(StudentT(), T(D), T(y)).theta, from_laplace, rtol=1e-10)
 
 

@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from noiseworks.errors import UserError
-from noiseworks.exact import Problem, solve, solved
-from noiseworks.exact.naive import METHODS, solve_by
+from noiseworks.exact import Exact
 from noiseworks.noise import Gaussian, Laplace, LogNormal
-from noiseworks.optimizer import Exact
+from noiseworks.solvers.linear_problem import LinearProblem
+from noiseworks.solvers.naive import METHODS, solve_by
+from noiseworks.solvers.solve import solve, solved
 
 
 def design(n: int = 30, P: int = 4, seed: int = 0) -> torch.Tensor:
@@ -20,7 +21,7 @@ def design(n: int = 30, P: int = 4, seed: int = 0) -> torch.Tensor:
 
 
 def problem(D, y, method, noise=None, **extra):
-    return replace(Problem.of(noise or Gaussian(), D, y, **extra), method=method)
+    return replace(LinearProblem.of(noise or Gaussian(), D, y, **extra), method=method)
 
 
 @pytest.mark.parametrize("noise", [Gaussian(), LogNormal()])

@@ -11,8 +11,9 @@ from omegaconf import OmegaConf
 from torch import Tensor
 
 from noiseworks.errors import UserError
-from noiseworks.exact import Answer, solve
 from noiseworks.noise import AsymmetricLaplace, Gaussian, IntervalLogNormal, Noise
+from noiseworks.solvers.solution import Solution
+from noiseworks.solvers.solve import solve
 
 CONF = Path(__file__).parents[2] / "conf" / "noise"
 NOISES = {path.stem: instantiate(OmegaConf.load(path)) for path in sorted(CONF.glob("*.yaml"))}
@@ -29,12 +30,12 @@ def example(noise: Noise, seed: int = 0, n: int = 120) -> tuple[Tensor, Tensor]:
     return D, noise.with_scale(0.5).sample(D @ THETA, generator)
 
 
-def mean_nll(noise: Noise, answer: Answer, D: Tensor, y: Tensor, theta: Tensor, factor: float = 1.0) -> float:
+def mean_nll(noise: Noise, answer: Solution, D: Tensor, y: Tensor, theta: Tensor, factor: float = 1.0) -> float:
     scale = None if answer.scale is None else answer.scale * factor
     return float(noise.with_scale(scale).nll(D @ theta, y).mean())
 
 
-def assert_close(left: Answer, right: Answer, tolerance: float = 1e-8) -> None:
+def assert_close(left: Solution, right: Solution, tolerance: float = 1e-8) -> None:
     torch.testing.assert_close(left.theta, right.theta, rtol=tolerance, atol=tolerance)
     assert left.scale == (None if right.scale is None else pytest.approx(right.scale, rel=tolerance))
 

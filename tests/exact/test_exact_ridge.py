@@ -11,8 +11,8 @@ from sklearn.linear_model import PoissonRegressor
 from test_exact_properties import NOISES, example
 
 from noiseworks.errors import UserError
-from noiseworks.exact import solve
 from noiseworks.noise import Gaussian, LogNormal, NegativeBinomial, Noise, Poisson, StudentT
+from noiseworks.solvers.solve import solve
 
 T = torch.from_numpy
 PENALIZED = np.array([False, True, True])

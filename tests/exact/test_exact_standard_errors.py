@@ -12,9 +12,10 @@ from exact_nist import STANDARD_ERRORS, data
 from test_exact_likelihood_fit import BREAKS, counts, warpbreaks
 from torch import Tensor
 
-from noiseworks.exact import Problem, solved
 from noiseworks.inference import Uncertainty, uncertainty
 from noiseworks.noise import Gaussian, Huber, Laplace, LogNormal, NegativeBinomial, Noise, Poisson
+from noiseworks.solvers.linear_problem import LinearProblem
+from noiseworks.solvers.solve import solved
 
 T = torch.from_numpy
 ROBUST = ["HC0", "HC1", "HC2", "HC3"]
@@ -34,7 +35,7 @@ def of(
     weights: Tensor | None = None,
     offset: Tensor | None = None,
 ) -> Uncertainty:
-    problem = Problem.of(noise, D, y, offset, weights)
+    problem = LinearProblem.of(noise, D, y, offset, weights)
     return uncertainty(problem, solved(problem), method)
 
 
@@ -76,7 +77,7 @@ def test_filip_as_float64() -> None:
         for k in range(P):
             if k != i:
                 M[k] = [a - M[k][i] * b for a, b in zip(M[k], M[i])]
-    problem = Problem.of(Gaussian(), T(D), T(y), None, None)
+    problem = LinearProblem.of(Gaussian(), T(D), T(y), None, None)
     answer = solved(problem)
     variance = answer.scale**2 * len(y) / (len(y) - P)
     exact = np.sqrt([variance * float(M[i][P + i]) for i in range(P)])

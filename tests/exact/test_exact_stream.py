@@ -10,9 +10,10 @@ import statsmodels.api as sm
 import torch
 from scipy.optimize import linprog
 
-from noiseworks.exact import Problem
-from noiseworks.exact.stream import Gathered, Sketch, Triangle, solve_stream
 from noiseworks.noise import Gaussian, Laplace, NegativeBinomial, Noise, Poisson
+from noiseworks.solvers.chunked import solve_chunked
+from noiseworks.solvers.linear_problem import LinearProblem
+from noiseworks.solvers.sufficient_statistics import Gathered, Sketch, Triangle
 
 N, P = 3_000, 4
 
@@ -29,13 +30,13 @@ def stream(noise: Noise, D: np.ndarray, y: np.ndarray, m: int = 400, memory: int
         made.append(what)
         for low in range(0, len(y), 700):
             part = slice(low, low + 700)
-            yield Problem(noise, D[part], y[part], offset[part], weights[part])
+            yield LinearProblem(noise, D[part], y[part], offset[part], weights[part])
 
     triangle = Triangle(D.shape[1] + 2)
     for block in rows("sums"):
         triangle.add(np.column_stack((block.D, np.ones(len(block.y)), block.y)))
     which = np.random.default_rng(0).choice(len(y), m, replace=False)
-    sample = Problem(noise, D[which], y[which], offset[which], weights[which])
+    sample = LinearProblem(noise, D[which], y[which], offset[which], weights[which])
     return rows, Sketch(triangle.R.numpy(), len(y), sample, memory), made
 
 
@@ -45,7 +46,7 @@ def test_the_triangle_of_longley_has_the_certified_digits():
     D = sm.add_constant(data.drop(columns="TOTEMP")).to_numpy(dtype=float)
     y = data["TOTEMP"].to_numpy(dtype=float)
     rows, sketch, made = stream(Gaussian(), D, y, m=16)
-    answer = solve_stream(Gaussian(), rows, sketch)
+    answer = solve_chunked(Gaussian(), rows, sketch)
     assert made == ["sums"]
     assert answer.theta[0].item() == pytest.approx(-3482258.63459582, rel=1e-8)
     assert answer.theta[1].item() == pytest.approx(15.0618722713733, rel=1e-7)
@@ -59,7 +60,7 @@ def test_poisson_is_that_of_statsmodels_in_five_passes():
     y = rng.poisson(np.exp(D @ [0.5, 0.3, -0.4, 0.2])).astype(float)
     noise = Poisson(link="log")
     rows, sketch, made = stream(noise, D, y)
-    answer = solve_stream(noise, rows, sketch)
+    answer = solve_chunked(noise, rows, sketch)
     reference = sm.GLM(y, D, family=sm.families.Poisson()).fit(tol=1e-14, maxiter=100).params
     np.testing.assert_allclose(answer.theta.numpy(), reference, rtol=1e-9)
     assert len(made) <= 5
@@ -71,7 +72,7 @@ def test_negative_binomial_is_that_of_statsmodels():
     mu = np.exp(D @ [0.5, 0.3, -0.4, 0.2])
     y = rng.poisson(mu * rng.gamma(2.0, 0.5, N)).astype(float)
     rows, sketch, _ = stream(NegativeBinomial(), D, y)
-    answer = solve_stream(NegativeBinomial(), rows, sketch)
+    answer = solve_chunked(NegativeBinomial(), rows, sketch)
     fit = sm.NegativeBinomial(y, D).fit(disp=0, method="newton", maxiter=200, tol=1e-12)
     np.testing.assert_allclose([*answer.theta.tolist(), answer.scale], fit.params, rtol=1e-6)
 
@@ -81,7 +82,7 @@ def test_laplace_is_that_of_a_linear_program():
     D = design(rng)[:, :3]
     y = D @ [1.0, 2.0, -1.0] + rng.standard_t(2, size=N)
     rows, sketch, made = stream(Laplace(), D, y, m=1_200)
-    answer = solve_stream(Laplace(), rows, sketch)
+    answer = solve_chunked(Laplace(), rows, sketch)
     cost = np.concatenate((np.zeros(6), np.ones(2 * N)))
     equal = np.hstack((D, -D, np.eye(N), -np.eye(N)))
     best = linprog(cost, A_eq=equal, b_eq=y, bounds=(0, None), method="highs")
@@ -97,10 +98,10 @@ def test_rows_on_the_wrong_side_of_a_bad_sample_are_found(shift):
     D = design(rng)[:, :2]
     y = D @ [0.0, 1.0] + rng.laplace(size=N)
     rows, sketch, made = stream(Laplace(), D, y, m=1_200)
-    good = solve_stream(Laplace(), rows, sketch)
+    good = solve_chunked(Laplace(), rows, sketch)
     assert made == ["sums", "rows near the fit", "signs"]
     moved = replace(sketch, sample=replace(sketch.sample, y=sketch.sample.y + shift))
-    bad = solve_stream(Laplace(), rows, moved)
+    bad = solve_chunked(Laplace(), rows, moved)
     np.testing.assert_allclose(bad.theta.numpy(), good.theta.numpy(), rtol=1e-9)
     assert bad.scale == pytest.approx(good.scale, rel=1e-12)
     assert made.count("rows near the fit") > 2  # more are kept
@@ -113,8 +114,10 @@ def test_a_sample_without_events_leaves_the_constant_as_the_start():
     y = rng.poisson(np.exp(D @ [-4.0, 0.5, 0.5, 0.5])).astype(float)
     rows, sketch, _ = stream(Poisson(link="log"), D, y)
     none = sketch.sample.y == 0
-    few = Problem(sketch.sample.noise, *(getattr(sketch.sample, k)[none] for k in ("D", "y", "offset", "weights")))
-    answer = solve_stream(Poisson(link="log"), rows, Sketch(sketch.small, N, few, sketch.memory))
+    few = LinearProblem(
+        sketch.sample.noise, *(getattr(sketch.sample, k)[none] for k in ("D", "y", "offset", "weights"))
+    )
+    answer = solve_chunked(Poisson(link="log"), rows, Sketch(sketch.small, N, few, sketch.memory))
     reference = sm.GLM(y, D, family=sm.families.Poisson()).fit(tol=1e-14, maxiter=100).params
     np.testing.assert_allclose(answer.theta.numpy(), reference, rtol=1e-9)
 
@@ -126,7 +129,7 @@ def test_the_identity_link_solves_its_likelihood_equations():
     y = rng.poisson(D @ [0.5, 2.0, 1.0]).astype(float)
     noise = Poisson(link="identity")
     rows, sketch, _ = stream(noise, D, y)
-    mu = D @ solve_stream(noise, rows, sketch).theta.numpy()
+    mu = D @ solve_chunked(noise, rows, sketch).theta.numpy()
     assert (mu > 0).all()
     np.testing.assert_allclose(D.T @ (1 - y / mu) / N, 0, atol=1e-11)
 

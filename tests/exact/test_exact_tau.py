@@ -9,19 +9,20 @@ import torch
 from test_exact_properties import THETA, example
 
 from noiseworks.errors import UserError
-from noiseworks.exact import Problem, solved
 from noiseworks.inference import criteria, uncertainty
-from noiseworks.inference.sparsity import bandwidth
+from noiseworks.inference.density import bandwidth
 from noiseworks.noise import AsymmetricLaplace, Gaussian, Laplace
+from noiseworks.solvers.linear_problem import LinearProblem
+from noiseworks.solvers.solve import solved
 
 T = torch.from_numpy
 WEIGHTS = 1.0 + np.arange(235) % 3
 
 
-def engel(tau: float, weights: np.ndarray | None = None) -> Problem:
+def engel(tau: float, weights: np.ndarray | None = None) -> LinearProblem:
     data = sm.datasets.engel.load_pandas().data
     D, y = np.column_stack((np.ones(len(data)), data.income)), data.foodexp.to_numpy(copy=True)
-    return Problem.of(AsymmetricLaplace(tau=tau), T(D), T(y), None, None if weights is None else T(weights))
+    return LinearProblem.of(AsymmetricLaplace(tau=tau), T(D), T(y), None, None if weights is None else T(weights))
 
 
 def spread_of_many(tau: float, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -30,7 +31,7 @@ def spread_of_many(tau: float, size: int, rng: np.random.Generator) -> tuple[np.
     x = torch.tensor(rng.normal(size=200))
     D = torch.stack((torch.ones(200, dtype=torch.float64), x), 1)
     for _ in range(size):
-        problem = Problem.of(AsymmetricLaplace(tau=tau), D, x + T(rng.exponential(size=200)), None, None)
+        problem = LinearProblem.of(AsymmetricLaplace(tau=tau), D, x + T(rng.exponential(size=200)), None, None)
         answer = solved(problem)
         answers.append(answer.theta.numpy())
         variances.append(uncertainty(problem, answer, "iid").standard_errors() ** 2)
@@ -93,7 +94,7 @@ def test_criteria_as_r() -> None:
 def test_level_one_half_is_laplace() -> None:
     """Of half its scale; the same coefficients and standard errors."""
     D, y = example(Laplace())
-    half, laplace = (Problem.of(noise, D, y, None, None) for noise in (AsymmetricLaplace(), Laplace()))
+    half, laplace = (LinearProblem.of(noise, D, y, None, None) for noise in (AsymmetricLaplace(), Laplace()))
     ours, theirs = solved(half), solved(laplace)
     assert ours.theta.equal(theirs.theta)
     assert ours.scale == pytest.approx(theirs.scale / 2, rel=1e-12)
@@ -107,15 +108,15 @@ def test_shares_below_and_mirror_image(tau: float) -> None:
     """At most tau n residuals are negative and at most (1 - tau) n positive; the tau-quantiles of -y are minus the
     (1 - tau)-quantiles of y."""
     D, y = example(Gaussian(), 4, 151)
-    answer = solved(Problem.of(AsymmetricLaplace(tau=tau), D, y, None, None))
+    answer = solved(LinearProblem.of(AsymmetricLaplace(tau=tau), D, y, None, None))
     residual = (y - D @ answer.theta).numpy()
     zero = np.abs(residual) < 1e-12
     assert zero.sum() == 3
     assert (residual[~zero] < 0).sum() <= tau * 151
     assert (residual[~zero] > 0).sum() <= (1 - tau) * 151
-    mirror = solved(Problem.of(AsymmetricLaplace(tau=1 - tau), D, -y, None, None))
+    mirror = solved(LinearProblem.of(AsymmetricLaplace(tau=1 - tau), D, -y, None, None))
     torch.testing.assert_close(mirror.theta, -answer.theta, rtol=1e-10, atol=1e-12)
-    moved = solved(Problem.of(AsymmetricLaplace(tau=tau), D, 3 * y + D @ THETA, None, None))
+    moved = solved(LinearProblem.of(AsymmetricLaplace(tau=tau), D, 3 * y + D @ THETA, None, None))
     torch.testing.assert_close(moved.theta, 3 * answer.theta + THETA, rtol=1e-9, atol=1e-10)
 
 
@@ -138,7 +139,7 @@ def test_errors_that_are_all_the_same_near_zero() -> None:
     summary(q, se = "iid")
     """
     y = T(np.repeat([0.0, 1.0], [40, 60]))
-    problem = Problem.of(AsymmetricLaplace(tau=0.3), torch.ones(100, 1, dtype=torch.float64), y, None, None)
+    problem = LinearProblem.of(AsymmetricLaplace(tau=0.3), torch.ones(100, 1, dtype=torch.float64), y, None, None)
     answer = solved(problem)
     assert answer.theta.item() == 0
     assert uncertainty(problem, answer, "iid").standard_errors() == pytest.approx([0], abs=1e-12)

@@ -13,9 +13,10 @@ from test_exact_standard_errors import of
 from torch import Tensor
 
 from noiseworks.errors import UserError
-from noiseworks.exact import Problem, solved
 from noiseworks.inference import METHODS, uncertainty
 from noiseworks.noise import Gaussian, Noise, Poisson, StudentT
+from noiseworks.solvers.linear_problem import LinearProblem
+from noiseworks.solvers.solve import solved
 
 T = torch.from_numpy
 
@@ -24,7 +25,7 @@ T = torch.from_numpy
 def test_additive_noise_written_out(noise: Noise) -> None:
     """tau^2 (X'X)^-1, tau^2 = kappa^2 (sum s^2 / (n - p)) / mean(s')^2; the sandwich with the same s and s'."""
     D, y = heavy(5)
-    problem = Problem.of(noise, T(D), T(y), None, None)
+    problem = LinearProblem.of(noise, T(D), T(y), None, None)
     answer = solved(problem)
     b, r = answer.scale, y - D @ answer.theta.numpy()
     if isinstance(noise, StudentT):
@@ -43,11 +44,11 @@ def test_additive_noise_written_out(noise: Noise) -> None:
 def test_information_of_additive_noise() -> None:
     """Fisher's: (df + 1) / ((df + 3) scale^2); for a noise without formula the observed one, with that of log scale."""
     D, y = heavy(6)
-    problem = Problem.of(StudentT(df=3.0), T(D), T(y), None, None)
+    problem = LinearProblem.of(StudentT(df=3.0), T(D), T(y), None, None)
     answer = solved(problem)
     right = answer.scale**2 * 6 / 4 * np.linalg.inv(D.T @ D)
     np.testing.assert_allclose(uncertainty(problem, answer, "information").covariance(), right, rtol=1e-9)
-    problem = Problem.of(Logistic(), T(D), T(y), None, None)
+    problem = LinearProblem.of(Logistic(), T(D), T(y), None, None)
     answer = solved(problem)
 
     def nll(v: Tensor) -> Tensor:
@@ -130,7 +131,7 @@ def test_as_the_spread_of_many_answers(noise: Noise) -> None:
     D = example(noise, 3, 100)[0]
     answers, variances = [], []
     for _ in range(120):
-        problem = Problem.of(noise, D, noise.with_scale(0.5).sample(D @ THETA, generator), None, None)
+        problem = LinearProblem.of(noise, D, noise.with_scale(0.5).sample(D @ THETA, generator), None, None)
         answer = solved(problem)
         answers.append(answer.theta.numpy())
         variances.append(uncertainty(problem, answer).standard_errors() ** 2)
@@ -160,7 +161,7 @@ def test_a_row_fitted_by_itself() -> None:
 
 def test_intervals() -> None:
     """R: qt(0.975, 50), qnorm(0.95)."""
-    problem = Problem.of(Gaussian(), *example(Gaussian(), n=53), None, None)
+    problem = LinearProblem.of(Gaussian(), *example(Gaussian(), n=53), None, None)
     assert uncertainty(problem, solved(problem)).quantile() == pytest.approx(2.00855911210076, rel=1e-12)
     problem = replace(problem, noise=Poisson(), y=np.abs(problem.y).round())
     assert uncertainty(problem, solved(problem)).quantile(0.9) == pytest.approx(1.64485362695147, rel=1e-12)

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from noiseworks.experiment import experiments_folder, load
+from noiseworks.config.experiment import load
+from noiseworks.paths import experiments_folder
 
 ex2 = load(experiments_folder() / "ex2_affine.py")
 LAYERS = {

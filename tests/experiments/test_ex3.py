@@ -6,20 +6,21 @@ import numpy as np
 import pytest
 import torch
 
-from noiseworks.data.quadratic import Quadratic
-from noiseworks.experiment import experiments_folder, load
+from noiseworks.config.experiment import load
+from noiseworks.data.synthetic import QuadraticForm
 from noiseworks.model import Quadratic as QuadraticModel
 from noiseworks.noise import Gaussian
+from noiseworks.paths import experiments_folder
 
 ex3 = load(experiments_folder() / "ex3_quadratic.py")
 
 
-def data(**changes) -> Quadratic:
+def data(**changes) -> QuadraticForm:
     common = {"seed": 0, "batch_size": 10, "order": "shuffle", "val_fraction": 0.0, "test_fraction": 0.0}
     common |= {"standardize": False, "allow_fractions": False}
     synthetic = {"num_examples": 50, "num_features": 4, "correlation": 0.0, "rank": None, "true_weights": [0.5] * 4}
     synthetic |= {"true_intercept": 1.0, "signal": 1.0, "noise": Gaussian()}
-    return Quadratic(**{**common, **synthetic, "form_rank": 2, "curvature": 1.0, "samples": None, **changes})
+    return QuadraticForm(**{**common, **synthetic, "form_rank": 2, "curvature": 1.0, "samples": None, **changes})
 
 
 @pytest.mark.parametrize("rank", [1, 2, 3, 4])

@@ -9,7 +9,7 @@ import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from noiseworks.cli import conf_folder
+from noiseworks.paths import conf_folder
 from noiseworks_experiments.parts import ex4_measure as ex4
 from noiseworks_experiments.parts import ex4_theory
 

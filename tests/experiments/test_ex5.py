@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from noiseworks.study.absolute import linear_program, multiplier, weighted_median
-from noiseworks.study.hopping import Hopping, absolute_gap, sharp_floor, squared_floor
 from noiseworks_experiments.parts import ex5_measure as ex5
 from noiseworks_experiments.parts import ex5_theory
+from noiseworks_experiments.parts.absolute import linear_program, multiplier, weighted_median
+from noiseworks_experiments.parts.hopping import Hopping, absolute_gap, sharp_floor, squared_floor
 
 
 def excess(truth, assumed):
@@ -153,7 +153,7 @@ def test_exact_floors_by_another_program():
 def test_rates_are_those_of_the_schedules():
     import torch
 
-    from noiseworks.optimizer import Cosine, InverseSqrt
+    from noiseworks.train.schedules import Cosine, InverseSqrt
 
     steps, plain = torch.arange(1000), {"averaging": False, "averaging_start": 0.5}
     for name, schedule in (("inverse_sqrt", InverseSqrt(decay_steps=100.0, **plain)), ("cosine", Cosine(**plain))):

@@ -8,8 +8,9 @@ import pytest
 import torch
 from scipy import optimize
 
-from noiseworks import study
-from noiseworks.experiment import experiments_folder, load
+from noiseworks import studies as study
+from noiseworks.config.experiment import load
+from noiseworks.paths import experiments_folder
 from noiseworks_experiments.parts import ex6_measure, ex6_runs
 
 ex6 = load(experiments_folder() / "ex6_two_layers.py")

@@ -9,11 +9,11 @@ import torch
 from scipy import special, stats
 
 from noiseworks.noise import Gaussian, Poisson
-from noiseworks.study import claim, exactly
-from noiseworks.study import counts as theory
-from noiseworks.study.heaps import masses, rounded
+from noiseworks.studies import claim, exactly
+from noiseworks_experiments.parts import counts as theory
 from noiseworks_experiments.parts import ex8_apples, ex8_logarithm
 from noiseworks_experiments.parts import ex8_measure as ex8
+from noiseworks_experiments.parts.heaps import masses, rounded
 
 
 def settings(**values):

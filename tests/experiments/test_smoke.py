@@ -8,9 +8,9 @@ from collections import Counter
 import pytest
 import yaml
 
-from noiseworks.cli import conf_folder
-from noiseworks.experiment import exercise_files, experiments_folder, file_of
-from noiseworks.study.exercise import exercises
+from noiseworks.config.experiment import exercise_files, file_of
+from noiseworks.paths import conf_folder, experiments_folder
+from noiseworks.studies.exercise import exercises
 
 QUESTIONS = ["1.1", "1.2", "1.3", "2", "3", *(f"4.{i}" for i in range(1, 5)), "5.1", "5.2", "5.3", "6"]
 QUESTIONS += ["7.1", "7.2", "7.3", *(f"8.{i}" for i in range(1, 5)), *(f"T{i}" for i in range(1, 10))]

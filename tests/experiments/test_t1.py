@@ -7,8 +7,9 @@ import pytest
 import torch
 from scipy import stats
 
-from noiseworks.experiment import experiments_folder, load
+from noiseworks.config.experiment import load
 from noiseworks.noise import Contaminated, Gaussian
+from noiseworks.paths import experiments_folder
 
 t1 = load(experiments_folder() / "t1_loss.py")
 

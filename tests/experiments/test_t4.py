@@ -6,8 +6,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from noiseworks import study
-from noiseworks.experiment import experiments_folder, load
+from noiseworks import studies as study
+from noiseworks.config.experiment import load
+from noiseworks.paths import experiments_folder
 
 t4 = load(experiments_folder() / "t4_batches.py")
 

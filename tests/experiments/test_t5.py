@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import yaml
 
-from noiseworks.cli import conf_folder
-from noiseworks.exercises.command import Experiment
-from noiseworks.experiment import arguments
-from noiseworks.report.header import header
+from noiseworks.config.experiment import arguments
+from noiseworks.exercises import Experiment
+from noiseworks.paths import conf_folder
+from noiseworks.report.site import header
 from noiseworks_experiments.parts import t5_measure as t5
 from noiseworks_experiments.parts import t5_runs, t5_theory
 

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
+from noiseworks.config.experiment import load
 from noiseworks.errors import UserError
-from noiseworks.experiment import experiments_folder, load
+from noiseworks.paths import experiments_folder
 
 t7 = load(experiments_folder() / "t7_vectorization.py")
 SCRIPTS = experiments_folder().parent / "scripts"

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from omegaconf import OmegaConf
 from scipy import stats
 
-from noiseworks.experiment import experiments_folder, load
+from noiseworks.config.experiment import load
 from noiseworks.noise import Gaussian
+from noiseworks.paths import experiments_folder
 
 Array = NDArray[np.float64]
 t2, t3, t6, t8, t9 = (

@@ -8,23 +8,24 @@ import statsmodels.api as sm
 import torch
 from scipy.stats import norm
 
-from noiseworks.exact import Problem, solved
-from noiseworks.exact.many import Problems, solved_many
 from noiseworks.inference import uncertainty
-from noiseworks.inference.many import standard_errors_many
-from noiseworks.inference.sparsity import row_density
+from noiseworks.inference.batched_covariance import batched_standard_errors
+from noiseworks.inference.density import row_density
 from noiseworks.noise import AsymmetricLaplace
+from noiseworks.solvers.batched import solved_batch
+from noiseworks.solvers.linear_problem import LinearProblem, LinearProblems
+from noiseworks.solvers.solve import solved
 
 T = torch.from_numpy
 
 
-def engel(tau: float, weights: np.ndarray | None = None) -> Problem:
+def engel(tau: float, weights: np.ndarray | None = None) -> LinearProblem:
     data = sm.datasets.engel.load_pandas().data
     D, y = np.column_stack((np.ones(len(data)), data.income)), data.foodexp.to_numpy(copy=True)
-    return Problem.of(AsymmetricLaplace(tau=tau), T(D), T(y), None, None if weights is None else T(weights))
+    return LinearProblem.of(AsymmetricLaplace(tau=tau), T(D), T(y), None, None if weights is None else T(weights))
 
 
-def errors(problem: Problem, method: str = "HC0") -> np.ndarray:
+def errors(problem: LinearProblem, method: str = "HC0") -> np.ndarray:
     return uncertainty(problem, solved(problem), method).standard_errors()
 
 
@@ -59,7 +60,7 @@ def test_as_an_r_program() -> None:
     for tau, right in weighted.items():
         np.testing.assert_allclose(errors(engel(tau, 1.0 + np.arange(235) % 3)), right, rtol=1e-8)
     y = T(np.repeat([0.0, 1.0], [40, 60]))
-    ties = Problem.of(AsymmetricLaplace(tau=0.3), torch.ones(100, 1, dtype=torch.float64), y, None, None)
+    ties = LinearProblem.of(AsymmetricLaplace(tau=0.3), torch.ones(100, 1, dtype=torch.float64), y, None, None)
     np.testing.assert_allclose(errors(ties), [0.020731352079330467], rtol=1e-8)
 
 
@@ -103,7 +104,7 @@ def test_a_spread_that_no_line_follows() -> None:
     y = s * rng.laplace(size=len(x))
     H = np.linalg.inv((D.T * (0.5 / s)) @ D)
     right = np.sqrt(np.diag(H @ D.T @ D @ H) / 4)
-    found = errors(Problem.of(AsymmetricLaplace(tau=0.5), T(D), T(y), None, None))
+    found = errors(LinearProblem.of(AsymmetricLaplace(tau=0.5), T(D), T(y), None, None))
     np.testing.assert_allclose(found, right, rtol=0.15)
 
 
@@ -112,11 +113,11 @@ def test_nothing_is_said_at_the_edge(tau: float, n: int) -> None:
     """Of 50 rows 0.05 lie below the 0.001-quantile, of 60 rows 2.4 below that of 0.04; 3 coefficients want 3."""
     rng = np.random.default_rng(5)
     D, y = np.column_stack((np.ones(n), rng.normal(size=(n, 2)))), rng.normal(size=(1, n))
-    problem = Problem.of(AsymmetricLaplace(tau=tau), T(D), T(y[0]), None, None)
-    problems = Problems.of(AsymmetricLaplace(tau=tau), T(D), T(y), None, None)
+    problem = LinearProblem.of(AsymmetricLaplace(tau=tau), T(D), T(y[0]), None, None)
+    problems = LinearProblems.of(AsymmetricLaplace(tau=tau), T(D), T(y), None, None)
     for method in ("iid", "HC0", "HC3"):
         assert np.isnan(errors(problem, method)).all()
-        assert np.isnan(standard_errors_many(problems, solved_many(problems), method)).all()
+        assert np.isnan(batched_standard_errors(problems, solved_batch(problems), method)).all()
 
 
 @pytest.mark.parametrize("tau", [0.05, 0.95, 0.5])
@@ -127,7 +128,7 @@ def test_finite_up_to_the_edge(tau: float) -> None:
         for seed in range(20):
             rng = np.random.default_rng(seed)
             D, y = np.column_stack((np.ones(n), rng.normal(size=(n, 2)))), rng.standard_t(3, size=n)
-            found = errors(Problem.of(AsymmetricLaplace(tau=tau), T(D), T(y), None, None))
+            found = errors(LinearProblem.of(AsymmetricLaplace(tau=tau), T(D), T(y), None, None))
             assert (found > 0.1 / np.sqrt(n)).all()
             assert (found < 100).all()
 
@@ -138,5 +139,5 @@ def test_a_level_of_few_rows() -> None:
     rng = np.random.default_rng(6)
     own = np.arange(2000) < 5
     D, y = np.column_stack((np.ones(2000), own)).astype(float), rng.normal(size=2000)
-    found = errors(Problem.of(AsymmetricLaplace(tau=0.5), T(D), T(y), None, None))[1]
+    found = errors(LinearProblem.of(AsymmetricLaplace(tau=0.5), T(D), T(y), None, None))[1]
     assert 0.56 / 2 < found < 0.56 * 3

@@ -22,7 +22,7 @@ from noiseworks.noise import (
     Poisson,
     StudentT,
 )
-from noiseworks.noise.cells import log_cell
+from noiseworks.noise.lattice import log_cell
 
 ETA, S = 0.4, 0.7
 LAWS = {

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from noise_law import f64
 
-from noiseworks.exact import solve
-from noiseworks.exact.gradient import log_concave
 from noiseworks.noise import Poisson
 from noiseworks.noise.poisson import FLOOR
+from noiseworks.solvers.solve import solve
+from noiseworks.solvers.stationarity import log_concave
 
 CLAMP = Poisson(link="clamp")
 

@@ -11,9 +11,9 @@ from scipy import stats
 from scipy.optimize import minimize_scalar
 
 from noiseworks.errors import UserError
-from noiseworks.exact import solve
 from noiseworks.noise import IntervalLogNormal, LogNormal
 from noiseworks.noise.lattice import expectation_points, off_grid
+from noiseworks.solvers.solve import solve
 
 GRID = [(y, eta, s) for y in (0, 1, 7, 300) for eta in (-1.0, 0.4, 6.0) for s in (0.02, 0.3, 2.5)]
 

@@ -13,8 +13,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 from plugins_hydra import Sweep, anatomy, differences, hydras_config, hydras_job, outcome, start
 
-from hydra_plugins.noiseworks._override_lines import parse_number
-from hydra_plugins.noiseworks.composition import Composer
+from hydra_members.cached_loader import parse_number
+from hydra_members.composer import Composer
 
 pytestmark = [
     pytest.mark.usefixtures("hydra_restore_singletons"),
@@ -216,9 +216,9 @@ def test_a_loader_of_somebody_else_is_asked_for_each_job(tmp_path: Path) -> None
 
 
 def test_more_choices_and_keys_than_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hydra_plugins.noiseworks._composition.KEPT_COPIES", 1)
-    monkeypatch.setattr("hydra_plugins.noiseworks._composition.KEPT_LINES", 2)
-    monkeypatch.setattr("hydra_plugins.noiseworks._cached_loader.KEPT_CONFIGURATIONS", 1)
+    monkeypatch.setattr("hydra_members.composer.KEPT_COPIES", 1)
+    monkeypatch.setattr("hydra_members.composer.KEPT_LINES", 2)
+    monkeypatch.setattr("hydra_members.cached_loader.KEPT_CONFIGURATIONS", 1)
     sweep = start(plugins_app.make(tmp_path))
     composer = Composer(sweep.loader, sweep.master)
     assert_same_jobs(sweep, composer, [["db=mysql", "n=1"], ["db=postgres", "n=2"], ["db=mysql", "name=x"]])

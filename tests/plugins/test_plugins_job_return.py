@@ -12,8 +12,8 @@ import pytest
 from hydra.core.utils import JobStatus
 from plugins_hydra import anatomy, start
 
-from hydra_plugins.noiseworks._job_return import BatchJobReturn
-from hydra_plugins.noiseworks.composition import Composer
+from hydra_members.batch_run import BatchJobReturn
+from hydra_members.composer import Composer
 
 
 def make(folder: Path) -> Composer:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from noiseworks.noise import Noise, Poisson
-from noiseworks.regressor.noises import noise_classes
+from noiseworks.regressor.inputs import noise_classes
 
 STACKLOSS = np.array([
     [42, 80, 27, 89], [37, 80, 27, 88], [37, 75, 25, 90], [28, 62, 24, 87], [18, 62, 22, 87], [18, 62, 23, 87],

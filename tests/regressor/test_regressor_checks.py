@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from noiseworks import LinearRegressor
 from noiseworks.noise import Poisson
-from noiseworks.regressor.noises import noise_classes
+from noiseworks.regressor import LinearRegressor
+from noiseworks.regressor.inputs import noise_classes
 
 EXACT = [LinearRegressor(noise) for noise in noise_classes()]
 LINKS = [LinearRegressor(Poisson(link=link)) for link in ("identity", "softplus")]

@@ -8,8 +8,8 @@ import pytest
 from scipy.sparse import csr_array
 from sklearn.exceptions import NotFittedError
 
-from noiseworks import LinearRegressor
 from noiseworks.noise import Poisson, StudentT
+from noiseworks.regressor import LinearRegressor
 
 X = np.random.default_rng(0).normal(size=(12, 2))
 Y = np.arange(12.0)

@@ -10,9 +10,9 @@ import statsmodels.api as sm
 from regressor_data import BREAKS, STACKLOSS, WARP
 from sklearn.base import clone
 
-from noiseworks import LinearRegressor, likelihood_ratio_test, wald_test
 from noiseworks.errors import UserError
-from noiseworks.inference import Uncertainty
+from noiseworks.inference import Uncertainty, wald_test
+from noiseworks.regressor import LinearRegressor, likelihood_ratio_test
 
 X, Y = STACKLOSS[:, 1:], STACKLOSS[:, 0]
 

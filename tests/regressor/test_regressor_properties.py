@@ -16,8 +16,8 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from noiseworks import LinearRegressor
 from noiseworks.noise import Gaussian, Laplace, NegativeBinomial, Poisson, StudentT
+from noiseworks.regressor import LinearRegressor
 
 every_noise = pytest.mark.parametrize("name", NOISES)
 

@@ -9,7 +9,7 @@ from regressor_data import BREAKS, STACKLOSS, WARP
 from sklearn.linear_model import LinearRegression, PoissonRegressor, QuantileRegressor, Ridge
 from sklearn.metrics import d2_pinball_score, d2_tweedie_score
 
-from noiseworks import LinearRegressor
+from noiseworks.regressor import LinearRegressor
 
 X, Y = STACKLOSS[:, 1:], STACKLOSS[:, 0]
 NEW = np.array([[60.0, 20, 86], [75, 25, 90]])

@@ -9,17 +9,18 @@ import pytest
 import torch
 from regressor_data import NOISES, drawn
 
-from noiseworks import LinearRegressor
 from noiseworks.data.examples import Column, Examples
 from noiseworks.errors import FitFailed
+from noiseworks.fit import train
 from noiseworks.model import Linear
 from noiseworks.noise import Gaussian
-from noiseworks.optimizer import Cosine, MinibatchSGD
 from noiseworks.problem import make_problem
-from noiseworks.regressor.by_sgd import InMemory
-from noiseworks.trainer import Settings
-from noiseworks.trainer.ensemble import Member
-from noiseworks.trainer.fit import train
+from noiseworks.regressor import LinearRegressor
+from noiseworks.regressor.trained import InMemory
+from noiseworks.train.ensemble import Member
+from noiseworks.train.optimizers import MinibatchSGD
+from noiseworks.train.schedules import Cosine
+from noiseworks.train.settings import Settings
 
 LBFGS = {"solver": "sgd", "optimizer": "lbfgs", "lr": 1.0, "max_epochs": 30}
 

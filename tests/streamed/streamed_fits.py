@@ -10,16 +10,16 @@ import pyarrow as pa
 import pyarrow.parquet
 import torch
 
+from noiseworks.chunked.fit import check_chunkable, fit_chunked
+from noiseworks.chunked.problem import ChunkedProblem, chunked_problem
 from noiseworks.data.table import Table
+from noiseworks.exact import Exact, solve_problem
+from noiseworks.fit import solve_exactly
 from noiseworks.model import Linear, Model
 from noiseworks.noise import Noise
-from noiseworks.optimizer import Exact
-from noiseworks.optimizer.exact import solve_problem
+from noiseworks.outcome import Outcome
 from noiseworks.problem import Problem, make_problem
-from noiseworks.streamed import StreamedProblem, check_streamable, solve_streamed, stream_problem
-from noiseworks.trainer.ensemble import Member
-from noiseworks.trainer.fit import solve_exactly
-from noiseworks.trainer.outcome import Outcome
+from noiseworks.train.ensemble import Member
 
 LINEAR = Linear(intercept=True, init_scale=0.0)
 COMMON: dict[str, Any] = {
@@ -51,16 +51,16 @@ def held(path: Path, noise: Noise, model: Model = LINEAR, method: str = "auto", 
 def streamed(
     path: Path, noise: Noise, model: Model = LINEAR, method: str = "auto", memory_mb: int = 1, **settings: Any
 ) -> Outcome:
-    return solve_streamed(streamed_problem(path, noise, model, memory_mb, method, **settings), noise, method)
+    return fit_chunked(streamed_problem(path, noise, model, memory_mb, method, **settings), noise, method)
 
 
 def streamed_problem(
     path: Path, noise: Noise, model: Model = LINEAR, memory_mb: int = 1, method: str = "auto", **settings: Any
-) -> StreamedProblem:
+) -> ChunkedProblem:
     data = table(path, memory_mb, **settings)
     assert data.streams
-    check_streamable(noise, model, Exact(method), 1, data.source)
-    return stream_problem(data, noise.with_scale(None), model, data.val_fraction or 0.0, 0, quiet=True)
+    check_chunkable(noise, model, Exact(method), 1, data.source)
+    return chunked_problem(data, noise.with_scale(None), model, data.val_fraction or 0.0, 0, quiet=True)
 
 
 def _member(problem: Problem, noise: Noise, method: str) -> Member:

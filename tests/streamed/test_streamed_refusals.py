@@ -8,11 +8,11 @@ import pyarrow.parquet
 import pytest
 from streamed_fits import LINEAR, drawn, streamed, streamed_problem, write
 
+from noiseworks.chunked.fit import check_chunkable
 from noiseworks.errors import UserError
+from noiseworks.exact import Exact
 from noiseworks.model import Linear, TwoLayer
 from noiseworks.noise import Gaussian, Huber, Laplace, NegativeBinomial, Poisson, StudentT
-from noiseworks.optimizer import Exact
-from noiseworks.streamed import check_streamable
 
 POISSON = Poisson(link="log")
 
@@ -42,17 +42,17 @@ def with_value(n: int, row: int, value: float) -> np.ndarray:
 
 @pytest.mark.parametrize("noise", [Huber(), StudentT()], ids=lambda n: n.name)
 def test_other_noise_models(noise):
-    assert f"noise={noise.name}" in message(lambda: check_streamable(noise, LINEAR, Exact(), 1, "big"))
+    assert f"noise={noise.name}" in message(lambda: check_chunkable(noise, LINEAR, Exact(), 1, "big"))
 
 
 def test_what_takes_all_rows_at_a_time():
     two = TwoLayer(intercept=True, init_scale=1.0, width=2, activation="tanh")
-    assert "optimizer=exact can" in message(lambda: check_streamable(Gaussian(), LINEAR, lambda p: None, 1, "big"))
-    assert "model=two_layer" in message(lambda: check_streamable(Gaussian(), two, Exact(), 1, "big"))
-    assert "replicates=3" in message(lambda: check_streamable(Gaussian(), LINEAR, Exact(), 3, "big"))
-    assert "optimizer.ridge" in message(lambda: check_streamable(Gaussian(), LINEAR, Exact(ridge=0.1), 1, "big"))
+    assert "optimizer=exact can" in message(lambda: check_chunkable(Gaussian(), LINEAR, lambda p: None, 1, "big"))
+    assert "model=two_layer" in message(lambda: check_chunkable(Gaussian(), two, Exact(), 1, "big"))
+    assert "replicates=3" in message(lambda: check_chunkable(Gaussian(), LINEAR, Exact(), 3, "big"))
+    assert "optimizer.ridge" in message(lambda: check_chunkable(Gaussian(), LINEAR, Exact(ridge=0.1), 1, "big"))
     for noise, method in ((POISSON, "iid"), (Laplace(), "iid"), (Gaussian(), "HC3"), (POISSON, "HC2")):
-        said = message(lambda: check_streamable(noise, LINEAR, Exact(method), 1, "big"))  # noqa: B023
+        said = message(lambda: check_chunkable(noise, LINEAR, Exact(method), 1, "big"))  # noqa: B023
         assert f"optimizer.standard_errors={method}" in said
 
 

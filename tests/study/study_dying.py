@@ -6,7 +6,7 @@ import os
 import signal
 from typing import Any
 
-from hydra_plugins.noiseworks.search._journal_file import JournalFile
+from hydra_members.storage import JournalFile
 
 
 class Dying(JournalFile):

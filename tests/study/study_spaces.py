@@ -8,7 +8,7 @@ import optuna
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from optuna.samplers import BaseSampler
 
-from hydra_plugins.noiseworks.search._space import Space
+from hydra_members.search.space import Space
 
 PIECES = [
     *"abz019 ,:;=()[]{}'\"\\$~+-.@/*?!#%^&|<>\t\né√😀",

@@ -17,9 +17,9 @@ from optuna.testing.pytest_samplers import BasicSamplerTestCase, MultiObjectiveS
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from scipy.stats import qmc
 
-from hydra_plugins.noiseworks.search import _by_slot
-from hydra_plugins.noiseworks.search._by_slot import GridBySlot, QMCBySlot, RandomBySlot, at, uniform
-from hydra_plugins.noiseworks.search._space import Space
+from hydra_members.search import slot_samplers as _by_slot
+from hydra_members.search.slot_samplers import GridBySlot, QMCBySlot, RandomBySlot, at, uniform
+from hydra_members.search.space import Space
 
 KINDS: dict[str, BaseDistribution] = {
     "real": FloatDistribution(-3, 5),

@@ -11,7 +11,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.samplers import RandomSampler
 from study_spaces import hydras, jobs, points
 
-from hydra_plugins.noiseworks.search._space import Space
+from hydra_members.search.space import Space
 
 SGD = {"when": {"optimizer": "sgd"}, "params": {"momentum": "choice(0,0.9)"}}
 

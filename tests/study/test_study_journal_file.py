@@ -15,7 +15,7 @@ import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
 
-from hydra_plugins.noiseworks.search._journal_file import TAIL, JournalFile
+from hydra_members.storage import TAIL, JournalFile
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # Python 3.12: where there are threads
 FORK = multiprocessing.get_context("fork")

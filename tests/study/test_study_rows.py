@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from noiseworks.tracking.journal import JOURNAL, Row, append, read
+from noiseworks.runs.journal import JOURNAL, Row, append, read
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 ROW = Row(0, {"optimizer.lr": 0.1, "noise": "ä\u2028\x85"}, "FINISHED", None, 0.5, "r0", {"val/nll": 1e-300}, None, "k")

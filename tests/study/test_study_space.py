@@ -19,7 +19,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.samplers import RandomSampler, TPESampler
 from study_spaces import grid, jobs, points, same
 
-from hydra_plugins.noiseworks.search._space import Space
+from hydra_members.search.space import Space
 
 
 def distribution(line: str) -> BaseDistribution:

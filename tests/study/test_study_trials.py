@@ -15,9 +15,9 @@ from optuna.storages import BaseStorage, JournalStorage
 from optuna.trial import TrialState
 from study_runs import states
 
-from hydra_plugins.noiseworks.search._journal_file import JournalFile
-from hydra_plugins.noiseworks.search._lease import Lease
-from hydra_plugins.noiseworks.search._trials import MOST_DEATHS, Trials
+from hydra_members.search.lease import Lease
+from hydra_members.search.trials import MOST_DEATHS, Trials
+from hydra_members.storage import JournalFile
 
 ELSEWHERE = "far|away/boot/pid:[1]|4711|123456|cafe0000"  # worker on another machine; a host may be called anything
 

@@ -7,7 +7,7 @@ from typing import Any
 from hydra.core.override_parser.types import Quote, QuotedString
 from study_spaces import hydras, random_text, same
 
-from hydra_plugins.noiseworks.search._space import Space
+from hydra_members.search.space import Space
 
 
 def test_hydra_reads_back_every_string() -> None:

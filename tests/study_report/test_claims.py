@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from noiseworks.exercises.judge import complaint, save, verdict_table
-from noiseworks.study import Interval, claim, control, exactly
+from noiseworks.studies import Interval, claim, control, exactly
+from noiseworks.studies.claims import complaint, save, verdict_table
 
 NAN, INF = math.nan, math.inf
 

@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from noiseworks import study
-from noiseworks.study import Interval
+from noiseworks import studies as study
+from noiseworks.studies import Interval
 
 Array = NDArray[np.float64]
 Draw = Callable[[np.random.Generator], Interval]

@@ -9,7 +9,7 @@ import pytest
 from report_browser import WINDOWS, browser, problems
 
 from command_line import client
-from noiseworks.study.exercise import exercises
+from noiseworks.studies.exercise import exercises
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # Playwright leaves its pipes to the collector
 

@@ -12,18 +12,16 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure as Drawing
 
-from noiseworks import study
+from noiseworks import studies as study
 from noiseworks.errors import UserError
-from noiseworks.experiment import experiments_folder
+from noiseworks.paths import experiments_folder
+from noiseworks.report.exercise_page import Study, Tally, strip
 from noiseworks.report.formula import FormulaError, inline, mathml
-from noiseworks.report.header import header, read_header
-from noiseworks.report.numbers import number, sentence
 from noiseworks.report.page import read_page
 from noiseworks.report.power import power
-from noiseworks.report.strip import strip
-from noiseworks.report.study import Study, Tally
-from noiseworks.study import Figure, Interval, claim, control, exactly
-from noiseworks.study.exercise import Exercise, exercises
+from noiseworks.report.site import header, number, read_header, sentence
+from noiseworks.studies import Figure, Interval, claim, control, exactly
+from noiseworks.studies.exercise import Exercise, exercises
 
 GOOD = "# Title\n\nHello $x$.\n\n## 9.1 Why?\n\n> Because $n = 5$.\n\nTheory.\n\n$$a = b$$\n\n## 9.2 And?\n\n> So.\n"
 

@@ -14,10 +14,9 @@ import pytest
 from mlflow import MlflowClient
 
 from command_line import Server, client, environment
+from noiseworks.config.experiment import digest, load, measuring
 from noiseworks.errors import UserError
-from noiseworks.experiment import digest, load
-from noiseworks.measuring import measuring
-from noiseworks.study import Runs
+from noiseworks.studies import Runs
 
 NAME = "ex1_median"
 SMALL = ["replicates=3", "trainer.progress_bar=false"]
@@ -140,9 +139,9 @@ def edited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stale]:
         ("ex8_coverage", "noiseworks_experiments.parts.ex8_measure", '"coverage": coverage,', '"coverage": draws,'),
         ("ex8_coverage", "noiseworks_experiments.parts.ex8_logarithm", "y.any(axis=1)", "y.all(axis=1)"),
         ("ex8_coverage", "noiseworks_experiments.parts.ex8_logarithm", "A, B = 0.5, 0.8", "A, B = 0.5, 0.9"),
-        ("ex8_coverage", "noiseworks.study.counts", "rng.gamma(rates /", "rng.gamma(2 * rates /"),
-        ("ex8_apples", "noiseworks.study.heaps", "FOLDS = 10", "FOLDS = 5"),
-        ("ex5_estimators", "noiseworks.study.absolute", "below[..., -1:] / 2", "below[..., -1:] / 3"),
+        ("ex8_coverage", "noiseworks_experiments.parts.counts", "rng.gamma(rates /", "rng.gamma(2 * rates /"),
+        ("ex8_apples", "noiseworks_experiments.parts.heaps", "FOLDS = 10", "FOLDS = 5"),
+        ("ex5_estimators", "noiseworks_experiments.parts.absolute", "below[..., -1:] / 2", "below[..., -1:] / 3"),
         ("t5_measures", "noiseworks_experiments.parts.t5_measure", "abs(1 - np.multiply", "abs(2 - np.multiply"),
     ],
 )
@@ -167,8 +166,9 @@ def test_other_conclusions_do_not(edited: Stale, experiment: str, module: str, o
 
 
 OWN = """
-import noiseworks.study.heaps
-from noiseworks.study import Runs, claim, counts
+import noiseworks_experiments.parts.heaps
+from noiseworks.studies import Runs, claim
+from noiseworks_experiments.parts import counts
 
 def measure(cfg):
     return {"z": counts.Z}

@@ -12,9 +12,9 @@ from mlflow.entities import Run
 from sweep_jobs import composed
 
 from command_line import client
-from hydra_plugins.noiseworks.batch import Batch, BatchJob
+from hydra_members.protocol import Batch, BatchJob
 from noiseworks.sweep.batch import run_batch
-from noiseworks.tracking.sweep import StudyFacts
+from noiseworks.tracking.parents import StudyFacts
 
 SMALL = [
     "data=synthetic", "data.num_examples=60", "data.batch_size=16", "trainer.max_epochs=6",

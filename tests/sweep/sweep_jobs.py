@@ -9,9 +9,9 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from noiseworks.cli import conf_folder
-from noiseworks.job import make_job
-from noiseworks.pieces import Pieces
+from noiseworks.config.instantiation import Pieces
+from noiseworks.config.job import make_job
+from noiseworks.paths import conf_folder
 from noiseworks.sweep.groups import SweepJob
 
 BASE = ["data=synthetic", "data.num_examples=60", "data.batch_size=16", "trainer.max_epochs=3", "tracking=none"]

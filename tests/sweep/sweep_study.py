@@ -21,11 +21,11 @@ from sweep_batches import SMALL
 from sweep_jobs import composed
 from sweep_runs import Left
 
-from hydra_plugins.noiseworks import _current
-from hydra_plugins.noiseworks.batch import Batch, BatchJob
+from hydra_members import current as _current
+from hydra_members.protocol import Batch, BatchJob
 from noiseworks.sweep.batch import run_batch
-from noiseworks.sweep.end import end_sweep
-from noiseworks.tracking.sweep import StudyFacts
+from noiseworks.sweep.summary import end_sweep
+from noiseworks.tracking.parents import StudyFacts
 
 CONFIRMS_FROM = 1_000_000
 FRESH = ["seed=1000", "replicates=4"]

@@ -14,16 +14,16 @@ from sweep_runs import PARENT, artifacts
 from sweep_study import CONFIRMS_FROM, End, own_metrics
 
 from command_line import client
-from hydra_plugins.noiseworks.batch import Batch, BatchJob
+from hydra_members.protocol import Batch, BatchJob
+from noiseworks.runs import journal
+from noiseworks.runs.journal import Row
+from noiseworks.runs.result import Ended
 from noiseworks.sweep.batch import run_batch
 from noiseworks.sweep.best import Best
-from noiseworks.sweep.ended import Ended
+from noiseworks.sweep.group_run import run_group
 from noiseworks.sweep.groups import GIB, make_groups
 from noiseworks.sweep.table import best_first, summary
-from noiseworks.sweep.train import run_group
-from noiseworks.tracking import journal
-from noiseworks.tracking.journal import Row
-from noiseworks.tracking.sweep import StudyFacts
+from noiseworks.tracking.parents import StudyFacts
 
 RATES = [0.003, 0.1, 0.001, 0.03]
 

@@ -12,9 +12,9 @@ from sweep_jobs import BASE, Bar, make_jobs
 from sweep_runs import DOUBLE, SMALL, assert_same_runs, sweep
 
 from command_line import environment
+from noiseworks.sweep.group_run import run_group
 from noiseworks.sweep.groups import GIB, make_groups
-from noiseworks.sweep.train import run_group
-from noiseworks.trainer.minibatch import Minibatch
+from noiseworks.train.module import Minibatch
 
 SHARED = [
     (["seed=1"], ["seed=2"]),
@@ -194,7 +194,7 @@ def test_an_error_of_the_program_stops_only_its_group(monkeypatch):
         raise RuntimeError("no more")
 
     (group,) = make_groups(make_jobs([["seed=1"], ["seed=2"]]), GIB)
-    monkeypatch.setattr("noiseworks.sweep.train.train", broken)
+    monkeypatch.setattr("noiseworks.sweep.group_run.train", broken)
     assert [(e.status, e.failure) for e in run_group(group, Bar())] == [("FAILED", "RuntimeError: no more")] * 2
 
 

@@ -18,15 +18,14 @@ from sweep_jobs import Bar, make_jobs
 from sweep_runs import BASIC, SMALL, Left, artifacts, coefficients, sweep
 from test_sweep_results import block
 
+from noiseworks.runs.held_out import FOLDER
+from noiseworks.runs.journal import Row
 from noiseworks.streams import generator
 from noiseworks.sweep.batch import _keep_held_out
+from noiseworks.sweep.group_run import run_group
 from noiseworks.sweep.groups import GIB, make_groups
-from noiseworks.sweep.noise_choice import Candidate, choose_noise, paired
-from noiseworks.sweep.noise_table import verdict
-from noiseworks.sweep.train import run_group
-from noiseworks.tracking.held_out import FOLDER
-from noiseworks.tracking.journal import Row
-from noiseworks.tracking.sweep import Sweep
+from noiseworks.sweep.noise_ranking import Candidate, choose_noise, paired, verdict
+from noiseworks.tracking.parents import SweepFolder
 
 Array = NDArray[np.float64]
 FILES = Path(__file__).parents[2] / "src/noiseworks/data/files"
@@ -281,7 +280,7 @@ def test_thousands_of_jobs_leave_few_rows(tmp_path):
 )
 def test_when_rows_are_kept(tmp_path: Path, asked: list[str], compares: bool) -> None:
     (tmp_path / "sweep.json").write_text(json.dumps({"id": "0", "overrides": asked}))
-    assert Sweep(tmp_path).compares_noise == compares
+    assert SweepFolder(tmp_path).compares_noise == compares
 
 
 def test_streamed_rows_are_not_kept(tmp_path: Path) -> None:

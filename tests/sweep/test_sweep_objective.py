@@ -17,9 +17,9 @@ from sweep_jobs import make_jobs
 from sweep_runs import BASIC, Left, artifacts, assert_same_runs, read_any, sweep
 
 from command_line import QUIET
-from noiseworks.cli import conf_folder
 from noiseworks.errors import FitFailed, UserError
-from noiseworks.run import run
+from noiseworks.paths import conf_folder
+from noiseworks.runs.run import run
 
 TRACKED = [*SMALL, "tracking.model=false"]
 TEST_ROWS = "data.test_fraction=0.2"

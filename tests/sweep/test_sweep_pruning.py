@@ -15,9 +15,9 @@ from sweep_jobs import Bar, make_jobs
 from sweep_runs import artifacts, coefficients
 
 from noiseworks.errors import FitFailed, UserError
+from noiseworks.sweep.group_run import run_group
 from noiseworks.sweep.groups import GIB, make_groups
-from noiseworks.sweep.train import run_group
-from noiseworks.trainer.minibatch import Minibatch
+from noiseworks.train.module import Minibatch
 
 EPOCHS, STEPS = 6, 3  # minibatches an epoch
 TRACKED = [*SMALL, "tracking.trajectory=true", "tracking.curve_points=1000", "tracking.model=false"]

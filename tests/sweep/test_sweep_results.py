@@ -24,8 +24,8 @@ from sweep_runs import (
 )
 
 from command_line import client
+from noiseworks.runs.journal import Row
 from noiseworks.sweep.figure import draw_sweep
-from noiseworks.tracking.journal import Row
 
 SWEPT = ["noise=gaussian,laplace", "optimizer.lr=0.02,0.3,1e200", "seed=1,0,2", "schedule=constant"]
 

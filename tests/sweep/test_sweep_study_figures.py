@@ -18,9 +18,9 @@ from optuna.study import Study, create_study
 from optuna.trial import TrialState
 from sweep_study import CONFIRMS_FROM
 
-from noiseworks.sweep.study import Findings
-from noiseworks.sweep.study_figures import draw_study
-from noiseworks.tracking.figures import BLUE, ORANGE
+from noiseworks.runs.figures import BLUE, ORANGE
+from noiseworks.search.figures import draw_study
+from noiseworks.search.findings import Findings
 
 LONG = "optimizer.weight_decay_of_the_second_layer"
 ONE = {"history", "slice", "contour", "importances", "intermediate"}

@@ -16,12 +16,12 @@ from optuna.study import Study, create_study
 from optuna.trial import Trial, TrialState
 from sweep_study import CONFIRMS_FROM, End
 
-from noiseworks.sweep.study import Findings
-from noiseworks.sweep.study_report import report_study
-from noiseworks.sweep.study_text import describe
-from noiseworks.tracking import journal
-from noiseworks.tracking.journal import Row
-from noiseworks.tracking.sweep import StudyFacts
+from noiseworks.runs import journal
+from noiseworks.runs.journal import Row
+from noiseworks.search.findings import Findings
+from noiseworks.search.summary import report_study
+from noiseworks.search.text import describe
+from noiseworks.tracking.parents import StudyFacts
 
 Value = Callable[[Trial, float, float], Any]
 

@@ -17,7 +17,7 @@ from mlflow.exceptions import MlflowException
 from tracking_runs import START, connect, dataset, empty_run, plain_runs, random_runs, seen, tables
 
 from noiseworks.tracking import bulk
-from noiseworks.tracking.finished import FinishedRun, write_runs
+from noiseworks.tracking.finished_runs import FinishedRun, write_runs
 from noiseworks.tracking.store import local_database
 
 NewStore = Callable[[str], str]

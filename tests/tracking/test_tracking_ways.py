@@ -15,8 +15,9 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from tracking_runs import START, connect, empty_run, plain_runs, random_runs, seen
 
-from noiseworks.tracking import bulk, finished
-from noiseworks.tracking.finished import write_runs
+from noiseworks.tracking import bulk
+from noiseworks.tracking import finished_runs as finished
+from noiseworks.tracking.finished_runs import write_runs
 from noiseworks.tracking.store import experiment_id
 
 NewStore = Callable[[str], str]

@@ -11,7 +11,7 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, Run
 
-from noiseworks.tracking.finished import FinishedRun
+from noiseworks.tracking.finished_runs import FinishedRun
 from noiseworks.tracking.store import local_database
 
 START = 1_700_000_000_000

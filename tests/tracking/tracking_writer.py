@@ -5,7 +5,7 @@ import sys
 from tracking_runs import plain_runs
 
 from noiseworks.tracking import bulk
-from noiseworks.tracking.finished import write_runs
+from noiseworks.tracking.finished_runs import write_runs
 from noiseworks.tracking.store import experiment_id, open_store
 
 uri, way, number, data = sys.argv[1:]

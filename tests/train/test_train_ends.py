@@ -17,15 +17,15 @@ from train_helpers import (
 )
 
 from noiseworks.errors import UserError
+from noiseworks.fit import check_trainable, train
 from noiseworks.model import Linear
 from noiseworks.noise import Gaussian, Poisson
-from noiseworks.optimizer import Constant
 from noiseworks.streams import generator
-from noiseworks.trainer.fit import check_trainable, train
-from noiseworks.trainer.regression import LinearRegression
+from noiseworks.train.module import LinearRegression
+from noiseworks.train.schedules import ConstantRate
 
 RANDOM = Linear(intercept=True, init_scale=0.5)
-AVERAGED_FROM_START = Constant(averaging=True, averaging_start=0.0)
+AVERAGED_FROM_START = ConstantRate(averaging=True, averaging_start=0.0)
 
 
 def first_failure(one, dtype, epochs):
@@ -50,7 +50,7 @@ def first_failure(one, dtype, epochs):
 @pytest.mark.parametrize("schedule", [CONSTANT, AVERAGED], ids=["last", "averaged"])
 def test_two_of_six_diverge(precision, schedule, monkeypatch):
     """They leave at their own steps, in different blocks and epochs; the others end as without them."""
-    monkeypatch.setattr("noiseworks.data.blocks.BLOCK_STEPS", 3)
+    monkeypatch.setattr("noiseworks.data.minibatches.BLOCK_STEPS", 3)
     of, epochs = problem(Gaussian(), RANDOM, batch_size=4), 40
     rates = [0.05, 100.0, 0.1, 0.02, 1e5, 0.07]
     members = [member(of, lr=lr, seed=s, schedule=schedule) for s, lr in enumerate(rates)]

@@ -5,11 +5,11 @@ import pytest
 import torch
 from train_helpers import NOISES, member, problem, rows_of, settings
 
+from noiseworks.fit import train
 from noiseworks.model import Linear, Quadratic, TwoLayer
 from noiseworks.noise import Gaussian
 from noiseworks.streams import generator
-from noiseworks.trainer.fit import train
-from noiseworks.trainer.minibatch import Minibatch
+from noiseworks.train.module import Minibatch
 
 K, B, D = 3, 7, 4
 

@@ -7,9 +7,8 @@ import torch
 from omegaconf import OmegaConf
 from torch.nn import Parameter
 
-from noiseworks.optimizer import MinibatchSGD, make_stepper
-from noiseworks.optimizer.members import LINEAR_IN_LR, shared_settings
-from noiseworks.optimizer.steppers import OneByOne
+from noiseworks.train.optimizers import LINEAR_IN_LR, MinibatchSGD, make_stepper, shared_settings
+from noiseworks.train.steppers import OneByOne
 
 SGD, Adam, LBFGS = torch.optim.SGD, torch.optim.Adam, torch.optim.LBFGS
 STEPS, HALF, STAY = 40, 20, [0, 2, 3]  # of K = 5 members two leave half way: one in the middle, the last one

@@ -11,14 +11,13 @@ import torch
 from scipy import stats
 from train_helpers import LINEAR, NOISES, member, problem, table, with_extras
 
+from noiseworks.exact import Exact, solve_problem
+from noiseworks.fit import solve_exactly
 from noiseworks.model import Constant, Linear, Quadratic
 from noiseworks.noise import Gaussian, NegativeBinomial, Poisson
-from noiseworks.optimizer import Exact
-from noiseworks.optimizer.exact import solve_problem
 from noiseworks.problem import make_problem
-from noiseworks.tracking.artifacts import coefficients, final_metrics, replicates
-from noiseworks.tracking.table import summary
-from noiseworks.trainer.fit import solve_exactly
+from noiseworks.runs.artifacts import coefficients, final_metrics, replicates
+from noiseworks.runs.printed_table import summary
 
 MODELS = {
     "linear": LINEAR,

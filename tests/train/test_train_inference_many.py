@@ -8,15 +8,15 @@ import pytest
 import torch
 from train_helpers import LINEAR, member, problem, synthetic, table, with_extras
 
+from noiseworks import exact_inference as inferences
 from noiseworks.errors import UserError
-from noiseworks.exact import Answer
+from noiseworks.exact import Exact, SolutionCache
+from noiseworks.fit import solve_exactly
 from noiseworks.model import Constant, Linear, Quadratic
 from noiseworks.noise import AsymmetricLaplace, Gaussian, Huber, Laplace, LogNormal, Noise, Poisson
-from noiseworks.optimizer import Exact, inferences
-from noiseworks.optimizer.solutions import Solutions
+from noiseworks.outcome import Outcome
 from noiseworks.problem import Problem, make_problem
-from noiseworks.trainer.fit import solve_exactly
-from noiseworks.trainer.outcome import Outcome
+from noiseworks.solvers.solution import Solution
 
 NO_INTERCEPT = Linear(intercept=False, init_scale=0.0)
 MODELS = {
@@ -33,7 +33,7 @@ every_noise = pytest.mark.parametrize("noise", NOISES, ids=str)
 def solved(problems: list[Problem], method: str = "auto") -> Outcome:
     make = Exact(standard_errors=method)
     members = [replace(member(of), make_optimizer=make, replicate=k) for k, of in enumerate(problems)]
-    return solve_exactly(members, Solutions().of([(of, of.noise) for of in problems]))
+    return solve_exactly(members, SolutionCache().of([(of, of.noise) for of in problems]))
 
 
 @pytest.fixture
@@ -157,7 +157,7 @@ def test_jobs_that_share_their_answer_share_its_errors(alone) -> None:
     """Two problems, three jobs each."""
     of = [make_problem(synthetic(Gaussian(), seed=k), Gaussian(), LINEAR, 0.0, 0) for k in range(2)]
     jobs = [replace(member(of[k % 2]), make_optimizer=Exact(), seed=k) for k in range(6)]
-    answers: list[Answer | UserError] = Solutions().of([(job.problem, job.noise) for job in jobs])
+    answers: list[Solution | UserError] = SolutionCache().of([(job.problem, job.noise) for job in jobs])
     found = solve_exactly(jobs, answers)
     assert len(alone) == 2
     assert found.standard_errors is not None

@@ -12,12 +12,12 @@ import torch
 from train_helpers import Given, largest_difference, member, numbers, problem, settings, table
 
 from noiseworks.data.input_noise import FreshNoise
+from noiseworks.fit import train
 from noiseworks.model import Constant, Linear, Quadratic, TwoLayer
 from noiseworks.noise import Gaussian
 from noiseworks.problem import Stream, make_problem
 from noiseworks.streams import generator
-from noiseworks.trainer.ensemble import Ensemble
-from noiseworks.trainer.fit import train
+from noiseworks.train.ensemble import Ensemble
 
 FRESH: dict[str, Any] = {"input_noise": 0.5, "input_noise_fresh": True}
 PLAIN = Linear(intercept=False, init_scale=0.0)
@@ -37,7 +37,7 @@ def test_members_as_if_alone():
 def test_nothing_depends_on_how_an_epoch_is_cut(monkeypatch):
     of = problem(Gaussian(), **FRESH)
     whole = train([member(of)], settings())
-    monkeypatch.setattr("noiseworks.data.blocks.BLOCK_STEPS", 1)
+    monkeypatch.setattr("noiseworks.data.minibatches.BLOCK_STEPS", 1)
     assert torch.equal(train([member(of)], settings()).theta, whole.theta)
 
 

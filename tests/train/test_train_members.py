@@ -18,9 +18,10 @@ from train_helpers import (
     with_extras,
 )
 
+from noiseworks.fit import train
 from noiseworks.model import Constant, Linear, Quadratic, TwoLayer
-from noiseworks.optimizer import InverseSqrt, MinibatchSGD
-from noiseworks.trainer.fit import train
+from noiseworks.train.optimizers import MinibatchSGD
+from noiseworks.train.schedules import InverseSqrt
 
 SGD, K = torch.optim.SGD, 12
 OPTIMIZERS = {
@@ -148,7 +149,7 @@ def test_blocks_smaller_than_an_epoch(monkeypatch):
     problems = [problem(NOISES["gaussian"], RANDOM, seed=i, batch_size=3) for i in range(3)]
     members = unlike(problems, *OPTIMIZERS["momentum"])
     whole = train(members, settings(), keep_path=True)
-    monkeypatch.setattr("noiseworks.data.blocks.BLOCK_STEPS", 4)
+    monkeypatch.setattr("noiseworks.data.minibatches.BLOCK_STEPS", 4)
     cut = train(members, settings(), keep_path=True)
     for k in range(K):
         gap, what = largest_difference(numbers(cut, k), numbers(whole, k))
@@ -159,7 +160,7 @@ def test_evaluation_in_chunks(monkeypatch):
     """Members are evaluated a few at a time where their predictions would not fit."""
     members = unlike([problem(NOISES["student_t"], RANDOM, seed=i) for i in range(3)], *OPTIMIZERS["adam"])
     whole = train(members, settings())
-    monkeypatch.setattr("noiseworks.trainer.ensemble.CHUNK", 100)  # of 40 training rows: two members
+    monkeypatch.setattr("noiseworks.train.ensemble.CHUNK", 100)  # of 40 training rows: two members
     cut = train(members, settings())
     for k in range(K):
         gap, what = largest_difference(numbers(cut, k), numbers(whole, k))

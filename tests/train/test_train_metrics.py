@@ -10,11 +10,11 @@ from scipy.integrate import quad
 from scipy.optimize import minimize_scalar
 from train_helpers import NOISES, largest_difference, member, numbers, problem, settings, with_extras
 
+from noiseworks.exact import solve_problem
+from noiseworks.fit import solve_exactly, train
 from noiseworks.model import Linear
 from noiseworks.noise import Gaussian
-from noiseworks.optimizer.exact import solve_problem
 from noiseworks.streams import generator
-from noiseworks.trainer.fit import solve_exactly, train
 
 
 def huber(eta, y, scale, delta=1.345):

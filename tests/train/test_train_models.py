@@ -7,10 +7,10 @@ from train_helpers import member, problem, settings, synthetic
 
 from noiseworks.data.scaling import Scaling
 from noiseworks.errors import UserError
+from noiseworks.fit import train
 from noiseworks.model import Constant, Linear, Quadratic, TwoLayer
 from noiseworks.noise import Gaussian, Poisson
 from noiseworks.problem import make_problem
-from noiseworks.trainer.fit import train
 
 MODELS = {
     "linear": lambda intercept: Linear(intercept=intercept, init_scale=1.0),

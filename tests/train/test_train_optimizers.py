@@ -18,13 +18,13 @@ from train_helpers import (
     with_extras,
 )
 
+from noiseworks.fit import train
 from noiseworks.model import Linear, TwoLayer
 from noiseworks.noise import Gaussian, Poisson, StudentT
-from noiseworks.optimizer import InverseSqrt, MinibatchSGD
-from noiseworks.optimizer.members import LINEAR_IN_LR
 from noiseworks.problem import Stream, make_problem
 from noiseworks.streams import generator
-from noiseworks.trainer.fit import train
+from noiseworks.train.optimizers import LINEAR_IN_LR, MinibatchSGD
+from noiseworks.train.schedules import InverseSqrt
 
 
 @pytest.fixture(autouse=True)

@@ -11,16 +11,15 @@ import torch
 from scipy.optimize import linprog
 from train_helpers import LINEAR, member, problem, settings, table
 
+from noiseworks.exact import Exact, optimal_ranges, solve_problem
+from noiseworks.fit import solve_exactly, train
 from noiseworks.model import Constant, Model, Quadratic
 from noiseworks.noise import AsymmetricLaplace, Laplace, Noise
-from noiseworks.optimizer import Exact
-from noiseworks.optimizer.exact import optimal_ranges, solve_problem
+from noiseworks.outcome import Outcome
 from noiseworks.problem import Problem, make_problem
-from noiseworks.tracking.artifacts import final_metrics
-from noiseworks.tracking.predictor import Predictor, to_json
-from noiseworks.tracking.table import summary
-from noiseworks.trainer.fit import solve_exactly, train
-from noiseworks.trainer.outcome import Outcome
+from noiseworks.runs.artifacts import final_metrics
+from noiseworks.runs.predictor import Predictor, to_json
+from noiseworks.runs.printed_table import summary
 
 T = torch.tensor
 UPPER = AsymmetricLaplace(tau=0.9)

@@ -10,17 +10,15 @@ import pytest
 import torch
 from train_helpers import CONSTANT, LINEAR, member, problem, settings, table, with_extras
 
-from noiseworks.exact import solved
+from noiseworks.exact import Exact, SolutionCache, exact_problem, solve_problem
+from noiseworks.fit import solve_exactly, train
 from noiseworks.model import Constant, Linear
 from noiseworks.noise import Gaussian, Noise, Poisson
-from noiseworks.optimizer import Exact
-from noiseworks.optimizer.exact import exact_problem, solve_problem
-from noiseworks.optimizer.solutions import Solutions
 from noiseworks.problem import make_problem
-from noiseworks.tracking.artifacts import coefficients
-from noiseworks.tracking.table import summary
-from noiseworks.trainer.ensemble import Member
-from noiseworks.trainer.fit import solve_exactly, train
+from noiseworks.runs.artifacts import coefficients
+from noiseworks.runs.printed_table import summary
+from noiseworks.solvers.solve import solved
+from noiseworks.train.ensemble import Member
 
 
 def exact(of, ridge):
@@ -81,7 +79,7 @@ def test_a_sweep_keeps_them_apart() -> None:
     """Each its own answer, one problem though it is; the same ridge shares it."""
     of = problem(Gaussian())
     ridges = [0.0, 0.1, 1.0, 0.1]
-    found = Solutions().of([(of, of.noise)] * 4, ridges)
+    found = SolutionCache().of([(of, of.noise)] * 4, ridges)
     for answer, ridge in zip(found, ridges):
         torch.testing.assert_close(answer.theta, solve_problem(of, of.noise, ridge).theta)
     assert found[1] is found[3]

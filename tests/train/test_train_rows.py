@@ -8,9 +8,9 @@ import pytest
 import torch
 from train_helpers import LINEAR, NOISES, problem, settings, synthetic, table
 
-from noiseworks.data.blocks import Blocks, Rows
+from noiseworks.data.base import split_rows
+from noiseworks.data.minibatches import MinibatchBlocks, TrainingRows
 from noiseworks.data.scaling import fit_scaling
-from noiseworks.data.split import split_rows
 from noiseworks.errors import UserError
 from noiseworks.model import Linear
 from noiseworks.noise import Gaussian, LogNormal, Poisson
@@ -170,9 +170,9 @@ def test_no_rows_left():
 def blocks_of(n, seeds, batch_size, order="shuffle", which=None, weights=None, problems=1):
     """Rows that carry their own number, 100 m + i, as target."""
     y = torch.arange(n).repeat(problems, 1).double() + 100 * torch.arange(problems).unsqueeze(1)
-    made = Rows(y.unsqueeze(2).clone(), y, None, weights)
+    made = TrainingRows(y.unsqueeze(2).clone(), y, None, weights)
     which = torch.zeros(len(seeds), dtype=torch.long) if which is None else torch.tensor(which)
-    blocks = Blocks(made, which, seeds, batch_size, order)
+    blocks = MinibatchBlocks(made, which, seeds, batch_size, order)
     blocks.trainer = settings().lightning([])
     blocks.setup("fit")
     return blocks
@@ -255,6 +255,8 @@ def test_a_block_holds_many_minibatches():
     """At most 256, and less where they would take more than 16 MiB; the short one is a block of its own."""
     blocks = blocks_of(1000, [(0, 0)], 3)
     assert blocks.block_sizes() == [(256, 3), (77, 3), (1, 1)]
-    wide = Blocks(Rows(torch.zeros(1, 100, 2**14), torch.zeros(1, 100), None, None), torch.zeros(4), [], 8, "shuffle")
+    wide = MinibatchBlocks(
+        TrainingRows(torch.zeros(1, 100, 2**14), torch.zeros(1, 100), None, None), torch.zeros(4), [], 8, "shuffle"
+    )
     sizes = wide.block_sizes()  # 4 members * 8 rows * 65,540 bytes = 2 MiB a step
     assert sizes == [(7, 8), (5, 8), (1, 4)]

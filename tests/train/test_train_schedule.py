@@ -8,10 +8,10 @@ import torch
 from train_helpers import CONSTANT, COSINE, LINEAR, member, problem, settings
 
 from noiseworks.errors import UserError
+from noiseworks.fit import train
 from noiseworks.model import Linear
 from noiseworks.noise import Gaussian
-from noiseworks.optimizer import Constant, Cosine, InverseSqrt
-from noiseworks.trainer.fit import train
+from noiseworks.train.schedules import ConstantRate, Cosine, InverseSqrt
 
 STEPS = torch.tensor([0, 1, 50, 99])
 
@@ -28,7 +28,7 @@ def test_factors():
 @pytest.mark.parametrize("start", [-0.1, 1.0])
 def test_averaging_start_is_a_share(start):
     with pytest.raises(UserError, match=f"schedule.averaging_start={start}"):
-        Constant(averaging=True, averaging_start=start)
+        ConstantRate(averaging=True, averaging_start=start)
 
 
 def test_decay_steps_are_positive():
@@ -37,10 +37,10 @@ def test_decay_steps_are_positive():
 
 
 @pytest.mark.parametrize("start", [0.0, 0.5, 0.63, 0.99])
-@pytest.mark.parametrize("make", [Constant, Cosine])
+@pytest.mark.parametrize("make", [ConstantRate, Cosine])
 def test_the_average_is_the_mean_of_the_iterates(make, start, monkeypatch):
     """4 epochs of 5 steps; averaging starts within an epoch, and within a block (of 2 minibatches here)."""
-    monkeypatch.setattr("noiseworks.data.blocks.BLOCK_STEPS", 2)
+    monkeypatch.setattr("noiseworks.data.minibatches.BLOCK_STEPS", 2)
     of = problem(Gaussian(), Linear(intercept=True, init_scale=1.0), batch_size=9)
     schedule = make(averaging=True, averaging_start=start)
     outcome = train([member(of, lr=0.2, schedule=schedule)], settings(max_epochs=4), keep_path=True)
@@ -65,7 +65,7 @@ def test_averaging_helps_with_a_constant_rate():
     of = problem(Gaussian(), LINEAR, num_examples=50, batch_size=4)
     errors = []
     for averaging in (True, False):
-        schedule = Constant(averaging=averaging, averaging_start=0.5)
+        schedule = ConstantRate(averaging=averaging, averaging_start=0.5)
         members = [member(of, lr=0.5, seed=s, schedule=schedule) for s in range(20)]
         errors.append(train(members, settings(max_epochs=30)).metrics["param/error"].median().item())
     assert errors[0] < errors[1] / 2

@@ -8,12 +8,12 @@ import torch
 from hydra import compose, initialize_config_dir
 from train_helpers import CONF, member, problem, settings, synthetic
 
+from noiseworks.config.job import make_job
 from noiseworks.errors import UserError
-from noiseworks.job import make_job
+from noiseworks.fit import train
 from noiseworks.model import Linear
 from noiseworks.noise import Gaussian, Laplace
 from noiseworks.streams import STREAMS, generator
-from noiseworks.trainer.fit import train
 
 RANDOM = Linear(intercept=True, init_scale=0.5)
 FAST = ("data=synthetic", "data.num_examples=50", "trainer.max_epochs=2", "trainer.progress_bar=false")

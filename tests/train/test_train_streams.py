@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from noiseworks.data.blocks import Blocks, Rows
+from noiseworks.data.minibatches import MinibatchBlocks, TrainingRows
 
 N, BATCH = 12, 4
 
@@ -24,8 +24,8 @@ class Counted:
 
 def blocks(which, seeds):
     sources = [Counted(100 * k) for k in range(len(seeds))]
-    rows = Rows(torch.zeros(2, N, 1), torch.zeros(2, N), None, None)
-    return sources, Blocks(rows, torch.tensor(which), seeds, BATCH, "stream", sources)
+    rows = TrainingRows(torch.zeros(2, N, 1), torch.zeros(2, N), None, None)
+    return sources, MinibatchBlocks(rows, torch.tensor(which), seeds, BATCH, "stream", sources)
 
 
 def test_members_alike_share_their_draws():

@@ -7,12 +7,12 @@ import torch
 from hydra import compose, initialize_config_dir
 from train_helpers import CONF, LBFGS, NOISES, member, problem, settings
 
+from noiseworks.config.job import make_job
 from noiseworks.data.synthetic import Synthetic
-from noiseworks.job import make_job
+from noiseworks.fit import train
 from noiseworks.model import Linear
 from noiseworks.noise import Gaussian
 from noiseworks.problem import make_problem
-from noiseworks.trainer.fit import train
 
 TRUTH = {
     "poisson": ["data.true_intercept=4.6"],

@@ -17,11 +17,12 @@ from noiseworks.data.examples import Column, Examples
 from noiseworks.data.synthetic import Synthetic
 from noiseworks.model import Linear, Model
 from noiseworks.noise import AsymmetricLaplace, Noise, Poisson
-from noiseworks.optimizer import Constant, Cosine, InverseSqrt, MinibatchSGD, Schedule
+from noiseworks.outcome import Outcome
 from noiseworks.problem import Problem, make_problem
-from noiseworks.trainer import Settings
-from noiseworks.trainer.ensemble import Member
-from noiseworks.trainer.outcome import Outcome
+from noiseworks.train.ensemble import Member
+from noiseworks.train.optimizers import MinibatchSGD
+from noiseworks.train.schedules import ConstantRate, Cosine, InverseSqrt, Schedule
+from noiseworks.train.settings import Settings
 
 CONF = Path(__file__).parents[2] / "conf"
 
@@ -38,7 +39,7 @@ COMMON: dict[str, Any] = {
     "test_fraction": 0.0,
     "standardize": True,
 }
-CONSTANT = Constant(averaging=False, averaging_start=0.5)
+CONSTANT = ConstantRate(averaging=False, averaging_start=0.5)
 COSINE = Cosine(averaging=False, averaging_start=0.5)
 AVERAGED = InverseSqrt(averaging=True, averaging_start=0.4, decay_steps=10.0)
 LINEAR = Linear(intercept=True, init_scale=0.0)

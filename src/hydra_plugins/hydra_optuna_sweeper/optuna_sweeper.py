@@ -1,7 +1,8 @@
-"""For configurations that name the class of hydra-optuna-sweeper, which cannot be installed beside Optuna 5."""
+"""For configurations that name the class of hydra-optuna-sweeper, which cannot be installed beside Optuna 5.
 
-from hydra_plugins.noiseworks import optuna_sweeper
+Hydra knows a plugin by the module that it says it is of, hence a class of its own, without a definition of its own.
+"""
 
+from hydra_members import study_sweeper
 
-class OptunaSweeper(optuna_sweeper.OptunaSweeper):
-    pass
+OptunaSweeper = type("OptunaSweeper", (study_sweeper.StudySweeper,), {"__module__": __name__})

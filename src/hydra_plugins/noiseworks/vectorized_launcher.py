@@ -1,114 +1,14 @@
-"""`hydra/launcher=vectorized`: all jobs are handed at once to a task that can run them together.
+"""`hydra/launcher=vectorized`, where Hydra discovers it."""
 
-Any other task is run job by job, as by Hydra's basic launcher.
-"""
-
-import logging
-import os
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-
-from hydra import version
 from hydra.core.config_store import ConfigStore
-from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrides, run_job, setup_globals
-from hydra.plugins.launcher import Launcher
-from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
 
-from hydra_plugins.noiseworks._batch import Batch, Report
-from hydra_plugins.noiseworks._batch_run import run_together
-from hydra_plugins.noiseworks._composition import Composer
-
-log = logging.getLogger(__name__)
+from hydra_members import launcher
 
 
-@dataclass
-class VectorizedLauncherConf:
-    _target_: str = "hydra_plugins.noiseworks.vectorized_launcher.VectorizedLauncher"
-    memory_gib: float = 4.0  # what the jobs that run together may use
-    job_folders: bool = False  # each job's files in a folder of its own, with .hydra
-    dry_run: bool = False  # only say what would be done
+class VectorizedLauncher(launcher.BatchLauncher):
+    pass
 
 
 ConfigStore.instance().store(
-    group="hydra/launcher", name="vectorized", node=VectorizedLauncherConf, provider="noiseworks"
+    group="hydra/launcher", name="vectorized", node=launcher.BatchLauncherConf, provider="noiseworks"
 )
-
-
-class VectorizedLauncher(Launcher):
-    composes_first = True  # says to the sweeper that no job runs before all of them have been checked
-
-    def __init__(self, memory_gib: float, job_folders: bool, dry_run: bool) -> None:
-        self.memory_gib = memory_gib
-        self.job_folders = job_folders
-        self.dry_run = dry_run
-
-    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        self.hydra_context = hydra_context
-        self.task_function = task_function
-        self.config = config
-        self.composer = Composer(hydra_context.config_loader, config)
-
-    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        return self.launch_numbered(job_overrides, range(initial_job_idx, initial_job_idx + len(job_overrides)))
-
-    def launch_numbered(
-        self, job_overrides: Sequence[Sequence[str]], numbers: Sequence[int], report: Report | None = None
-    ) -> Sequence[JobReturn]:
-        """`numbers`: hydra.job.num of each job. `report`: see Batch."""
-        setup_globals()
-        configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
-        sweep_dir = Path(str(self.config.hydra.sweep.dir))
-        sweep_dir.mkdir(parents=True, exist_ok=True)
-        jobs = list(zip(numbers, job_overrides))
-        if hasattr(self.task_function, "run_batch") and not _changes_folder(self.config):
-            return self._run_together(jobs, sweep_dir, report)
-        for num, overrides in jobs:
-            self.composer.check(overrides, num)
-        if self.dry_run:
-            return [_say(overrides) for overrides in job_overrides]
-        return self._run_in_turn(jobs)
-
-    def _run_together(
-        self, jobs: Sequence[tuple[int, Sequence[str]]], sweep_dir: Path, report: Report | None
-    ) -> Sequence[JobReturn]:
-        log.debug("Launching %d jobs together", len(jobs))
-        batch = Batch(
-            jobs=[self.composer.job(overrides, num) for num, overrides in jobs],
-            sweep_dir=os.path.abspath(sweep_dir),
-            memory_gib=self.memory_gib,
-            job_folders=self.job_folders,
-            dry_run=self.dry_run,
-            report=report,
-        )
-        task: Any = self.task_function
-        return run_together(batch, task, self.composer, self.hydra_context.callbacks)
-
-    def _run_in_turn(self, jobs: Sequence[tuple[int, Sequence[str]]]) -> list[JobReturn]:
-        log.info(f"Launching {len(jobs)} jobs locally")
-        returns = []
-        for num, overrides in jobs:
-            log.info(f"\t#{num} : {' '.join(filter_overrides(overrides))}")
-            job_return = run_job(
-                hydra_context=self.hydra_context,
-                task_function=self.task_function,
-                config=self.composer.compose(overrides, num),
-                job_dir_key="hydra.sweep.dir",
-                job_subdir_key="hydra.sweep.subdir",
-            )
-            returns.append(job_return)
-            configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
-        return returns
-
-
-def _changes_folder(config: DictConfig) -> bool:
-    """Jobs that run together cannot each have a working folder of their own."""
-    chdir = config.hydra.job.chdir
-    return bool(chdir) if chdir is not None else not version.base_at_least("1.2")
-
-
-def _say(overrides: Sequence[str]) -> JobReturn:
-    print(" ".join(filter_overrides(overrides)))
-    return JobReturn(overrides=list(overrides), status=JobStatus.COMPLETED)

@@ -10,13 +10,11 @@ from pathlib import Path
 from hydra.utils import to_absolute_path
 
 from noiseworks.data.base import Data
-from noiseworks.data.encode import encode
+from noiseworks.data.chunks import Passes, TableChunks, survey, used_columns
+from noiseworks.data.columns import Roles
+from noiseworks.data.encoding import encode
 from noiseworks.data.examples import Examples
-from noiseworks.data.parquet import ParquetRows, parquet_files
-from noiseworks.data.read import existing, read, readable
-from noiseworks.data.roles import Roles
-from noiseworks.data.stream import TableStream, used_columns
-from noiseworks.data.survey import Passes, survey
+from noiseworks.data.reading import ParquetRows, existing, parquet_files, read, readable
 from noiseworks.errors import UserError
 
 SHIPPED = "shipped:"
@@ -67,7 +65,7 @@ class Table(Data):
             used = used_columns(self.roles, self.roles.choose(rows.schema.names, self.source))
             return rows.num_rows * len(used) * NUMBER > self.memory_mb * MIB
 
-    def stream(self, passes: Passes) -> TableStream:
+    def stream(self, passes: Passes) -> TableChunks:
         """The rows in blocks; only for Parquet."""
         assert self.memory_mb is not None
         return survey(self.rows, self.roles, self.missing, self.source, self.memory_mb * MIB, passes)

@@ -3,9 +3,8 @@
 from noiseworks.inference.bootstrap import Bootstrap, bootstrap
 from noiseworks.inference.covariance import METHODS
 from noiseworks.inference.criteria import criteria
-from noiseworks.inference.hypothesis_test import HypothesisTest
+from noiseworks.inference.hypothesis_tests import HypothesisTest, wald_test
 from noiseworks.inference.uncertainty import LEVEL, Uncertainty, uncertainty
-from noiseworks.inference.wald import wald_test
 
 __all__ = [
     "LEVEL",

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 
 from noiseworks.errors import UserError
-from noiseworks.exact.answer import Answer
-from noiseworks.exact.design import reduce
-from noiseworks.exact.many import solve_many
-from noiseworks.exact.problem import Array, Problem
 from noiseworks.inference.uncertainty import LEVEL, Uncertainty
 from noiseworks.inference.whitened import Whitened
+from noiseworks.solvers.batched import solve_batch
+from noiseworks.solvers.design import reduce
+from noiseworks.solvers.linear_problem import Array, LinearProblem
+from noiseworks.solvers.solution import Solution
 
 BLOCK = 1 << 23  # weights (replicates times rows) in memory at a time
 
@@ -43,7 +43,7 @@ def check_replicates(replicates: object) -> None:
         raise UserError(f"optimizer.bootstrap={replicates} is not possible; it must be a whole number from 2.")
 
 
-def bootstrap(problem: Problem, answer: Answer, replicates: int, draw: torch.Generator) -> Bootstrap:
+def bootstrap(problem: LinearProblem, answer: Solution, replicates: int, draw: torch.Generator) -> Bootstrap:
     """`replicates` times n of the n rows with replacement: their counts, times the weights, are weights again."""
     check_replicates(replicates)
     design = answer.design or reduce(problem.D, problem.weights)
@@ -57,14 +57,14 @@ def bootstrap(problem: Problem, answer: Answer, replicates: int, draw: torch.Gen
     return Bootstrap(factor, span, design.scale, "bootstrap", np.inf, theta=theta, failed=failed)
 
 
-def _answers(problem: Problem, replicates: int, draw: torch.Generator, rank: int) -> Iterator[Array]:
+def _answers(problem: LinearProblem, replicates: int, draw: torch.Generator, rank: int) -> Iterator[Array]:
     D, y, offset = (torch.from_numpy(np.ascontiguousarray(part)) for part in (problem.D, problem.y, problem.offset))
     size = max(1, BLOCK // len(problem.y))
     for low in range(0, replicates, size):
         weights = np.stack(
             [problem.weights * _counts(len(problem.y), draw) for _ in range(low, min(low + size, replicates))]
         )
-        found = solve_many(problem.noise, D, y, offset, torch.from_numpy(weights))
+        found = solve_batch(problem.noise, D, y, offset, torch.from_numpy(weights))
         yield found.theta[(found.rank == rank) & np.isfinite(found.theta).all(axis=1)]
 
 

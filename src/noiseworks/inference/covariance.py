@@ -1,24 +1,34 @@
-"""Covariances in the columns of `Whitened`: from errors of one law, from the information, from the scores alone.
+"""Covariances in the columns of `Whitened`: from errors of one distribution, from the information, from the scores.
 
 Weights are precisions, as in R's lm, glm and rq: row i is taken for the mean of w_i observations, or for one whose
 variance is 1 / w_i of the usual. Where the spread is estimated from the rows, the unit of the weights does not matter;
-where the model knows it (counts, a given scale), weight two is two rows. The sandwich takes rows as they come.
-"""
+where the model knows it (counts, a given scale), weight two is two rows. The sandwich takes rows as they come."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from noiseworks.exact.likelihood import Likelihood
-from noiseworks.exact.problem import Array
-from noiseworks.inference.local import Local
-from noiseworks.inference.sparsity import row_density, sparsity
+from noiseworks.inference.density import row_density, sparsity
+from noiseworks.inference.scores import RowScores
 from noiseworks.inference.whitened import Whitened, inverse_root, sandwich_root
+from noiseworks.solvers.likelihood import Likelihood
+from noiseworks.solvers.linear_problem import Array
+
+HOW = {
+    "iid": "errors of the same law in every row",
+    "information": "the noise model is right",
+    "HC0": "nothing but independent rows",
+}
+HOW["bootstrap"] = HOW["HC0"] + ", drawn again with replacement"
+HOW |= dict.fromkeys(("HC1", "HC2", "HC3"), HOW["HC0"])
+BIASED = "none"  # the method that is named where there are no standard errors, under a ridge
+SUSPICIOUS = 1.5  # counts that vary so many times as much as the noise model says
+
 
 METHODS = ("auto", "iid", "information", "HC0", "HC1", "HC2", "HC3")
 
 
-def same_errors(local: Local, white: Whitened) -> Array:
+def same_errors(local: RowScores, white: Whitened) -> Array:
     """transform(y) = eta + e with e of one law: tau^2 (X'WX)^-1, tau^2 = E s^2 / (E s')^2 for the score s.
 
     Gaussian: tau^2 = RSS / (n - p). Huber, StudentT: sum w s^2 / (n - p) over (mean s')^2, with Huber's correction of
@@ -38,14 +48,14 @@ def same_errors(local: Local, white: Whitened) -> Array:
     return tau * inverse_root(white.gram(w))
 
 
-def information(local: Local, white: Whitened) -> Array:
+def information(local: RowScores, white: Whitened) -> Array:
     """(X' diag(w I) X)^-1 with Fisher's information I (R's glm and glm.nb, at the dispersion that was found); for a
     noise that has no formula for it the observed one, jointly with the scale."""
     fisher = local.information()
     return _observed(local, white) if fisher is None else inverse_root(white.gram(local.counted * fisher))
 
 
-def _observed(local: Local, white: Whitened) -> Array:
+def _observed(local: RowScores, white: Whitened) -> Array:
     """The Hessian of the likelihood by (z, log scale), eta = A z + offset; of its inverse the part of z."""
     problem, noise = local.problem, local.noise
     joint = noise.scale_name is not None and problem.noise.scale_value is None
@@ -55,7 +65,7 @@ def _observed(local: Local, white: Whitened) -> Array:
     return inverse_root(hessian * local.counted.sum())[: white.design.rank]
 
 
-def robust(local: Local, white: Whitened, method: str) -> Array:
+def robust(local: RowScores, white: Whitened, method: str) -> Array:
     """B^-1 (sum_i w_i^2 s_i^2 a_i a_i' / (1 - h_i)^k) B^-1 (White 1980; MacKinnon & White 1985).
 
     k = 0, 0, 1, 2 for HC0 ... HC3, HC1 also times n / (n - p). B = sum_i w_i c_i a_i a_i', c_i the information for

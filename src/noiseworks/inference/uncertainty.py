@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from noiseworks.errors import UserError
-from noiseworks.exact.answer import Answer
-from noiseworks.exact.design import reduce
-from noiseworks.exact.gradient import is_perfect
-from noiseworks.exact.problem import Array, Problem
 from noiseworks.inference.covariance import METHODS, information, robust, same_errors
-from noiseworks.inference.local import Local
+from noiseworks.inference.scores import RowScores
 from noiseworks.inference.whitened import ESTIMABLE, Whitened
 from noiseworks.noise import Noise
+from noiseworks.solvers.design import reduce
+from noiseworks.solvers.linear_problem import Array, LinearProblem
+from noiseworks.solvers.solution import Solution
+from noiseworks.solvers.stationarity import is_perfect
 
 LEVEL = 0.95  # of an interval, unless another is asked for
 
@@ -70,7 +70,7 @@ class Uncertainty:
         return np.asarray(np.linalg.norm(outside, axis=1) <= ESTIMABLE * np.linalg.norm(scaled, axis=1))
 
 
-def uncertainty(problem: Problem, answer: Answer, method: str = "auto") -> Uncertainty:
+def uncertainty(problem: LinearProblem, answer: Solution, method: str = "auto") -> Uncertainty:
     """The covariance of answer.theta.
 
     iid: errors of the same unknown law in every row (M-estimation; for Gaussian noise RSS / (n - p) (X'WX)^-1).
@@ -99,14 +99,14 @@ def automatic(noise: Noise) -> str:
     return "iid" if noise.location_scale else "information"
 
 
-def _root(problem: Problem, answer: Answer, white: Whitened, method: str) -> Array:
+def _root(problem: LinearProblem, answer: Solution, white: Whitened, method: str) -> Array:
     """L (r, r) with L L' the covariance in the columns of A; nan where no row is left to show the noise."""
     r = white.design.rank
     if r == len(problem.y) and problem.noise.location_scale:
         return np.full((r, r), np.nan)
     if is_perfect(problem, answer.theta.numpy(), answer.scale):
         return np.zeros((r, r))
-    local = Local.of(problem, answer)
+    local = RowScores.of(problem, answer)
     if method == "iid":
         return same_errors(local, white)
     return information(local, white) if method == "information" else robust(local, white, method)

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cholesky, qr, solve_triangular
 
-from noiseworks.exact.design import Design
-from noiseworks.exact.problem import Array
+from noiseworks.solvers.design import Design
+from noiseworks.solvers.linear_problem import Array
 
 EXTENDED = 10_000_000  # n r^2 up to which the columns are formed in extended precision: a tenth of a second
 ESTIMABLE = 1e-8  # how far, relative to its size, a combination of coefficients may lie outside of the row space

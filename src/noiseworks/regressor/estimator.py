@@ -14,17 +14,14 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
 from noiseworks.errors import UserError
-from noiseworks.exact.problem import Array
 from noiseworks.inference import HypothesisTest, wald_test
 from noiseworks.inference.uncertainty import LEVEL
 from noiseworks.noise import Noise
-from noiseworks.regressor.exactly import Errors, fit_exactly
-from noiseworks.regressor.fitted import Fitted
-from noiseworks.regressor.noises import make_noise, needs_positive
-from noiseworks.regressor.prediction import prediction_interval
-from noiseworks.regressor.rows import Rows, as_value_error, vector, with_ones
-from noiseworks.regressor.score import deviance_explained
+from noiseworks.regressor.exact_fit import Errors, Fitted, fit_exactly
+from noiseworks.regressor.inputs import EstimatorRows, as_value_error, make_noise, needs_positive, vector, with_ones
+from noiseworks.regressor.prediction import deviance_explained, prediction_interval
 from noiseworks.regressor.summary import summary
+from noiseworks.solvers.linear_problem import Array
 from noiseworks.streams import generator
 
 
@@ -83,7 +80,7 @@ class LinearRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         """X (n, d), y (n,), sample_weight (n,) of at least 0, offset (n,) in units of eta (for exposures their log)."""
         X, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True)
         with as_value_error():
-            rows = Rows.of(X, y, offset, sample_weight)
+            rows = EstimatorRows.of(X, y, offset, sample_weight)
             noise = make_noise(self.noise, self.noise_params)
             self._check_names()
             fitted = self._fitted = self._solve(rows, noise)
@@ -98,7 +95,7 @@ class LinearRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             self.n_iter_ = fitted.epochs
         return self
 
-    def _solve(self, rows: Rows, noise: Noise) -> Fitted:
+    def _solve(self, rows: EstimatorRows, noise: Noise) -> Fitted:
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         if self.solver == "exact":
             errors = Errors(self.standard_errors, self.bootstrap, generator(seed, "bootstrap"))
@@ -107,7 +104,7 @@ class LinearRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             raise UserError(f"solver={self.solver!r} is unknown; it must be exact or sgd.")
         if self.ridge:
             raise UserError(f"ridge={self.ridge} needs solver='exact'; solver='sgd' has none.")
-        from noiseworks.regressor.by_sgd import Training, fit_by_sgd  # Lightning takes seconds to import
+        from noiseworks.regressor.trained import Training, fit_by_sgd  # Lightning takes seconds to import
 
         training = Training(self.lr, self.max_epochs, self.batch_size, self.optimizer, seed)
         return fit_by_sgd(rows, noise, self.fit_intercept, training)
@@ -200,11 +197,11 @@ class LinearRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     def _held_out(
         self, X: Any, y: Any, sample_weight: ArrayLike | None, offset: ArrayLike | None
-    ) -> tuple[Tensor, Rows]:
+    ) -> tuple[Tensor, EstimatorRows]:
         """eta (n,) of the rows, and the rows."""
         check_is_fitted(self)
         X, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True, reset=False)
-        rows = Rows.of(X, y, offset, sample_weight)
+        rows = EstimatorRows.of(X, y, offset, sample_weight)
         return torch.from_numpy(self._eta(with_ones(X) if self.fit_intercept else X, rows.offset)), rows
 
     def _eta(self, D: Array, offset: ArrayLike | None) -> Array:

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from noiseworks.errors import UserError
-from noiseworks.exact import Problem
-from noiseworks.exact.design import reduce
 from noiseworks.inference import HypothesisTest
-from noiseworks.regressor.rows import as_value_error
+from noiseworks.regressor.inputs import as_value_error
+from noiseworks.solvers.design import reduce
+from noiseworks.solvers.linear_problem import LinearProblem
 
 if TYPE_CHECKING:
     from noiseworks.regressor.estimator import LinearRegressor
-    from noiseworks.regressor.fitted import Fitted
+    from noiseworks.regressor.exact_fit import Fitted
 
 OUTSIDE = 1e-8  # how far, relative to its size, a column of the smaller fit may lie outside of the larger one's
 
@@ -37,7 +37,7 @@ def likelihood_ratio_test(smaller: LinearRegressor, larger: LinearRegressor) -> 
         return HypothesisTest(max(ratio, 0.0), degrees)
 
 
-def _exact(model: LinearRegressor, name: str) -> tuple[Fitted, Problem]:
+def _exact(model: LinearRegressor, name: str) -> tuple[Fitted, LinearProblem]:
     fitted = getattr(model, "_fitted", None)
     if fitted is None or fitted.kind == "trained":
         raise UserError(f"The {name} model must be fitted with solver='exact' before its likelihood can be compared.")
@@ -50,7 +50,7 @@ def _exact(model: LinearRegressor, name: str) -> tuple[Fitted, Problem]:
     return fitted, fitted.problem
 
 
-def _check_nested(smaller: Problem, larger: Problem) -> None:
+def _check_nested(smaller: LinearProblem, larger: LinearProblem) -> None:
     if smaller.noise != larger.noise:
         raise UserError(f"The models must assume the same noise; they have {smaller.noise} and {larger.noise}.")
     for name in ("y", "offset", "weights"):

@@ -1,4 +1,4 @@
-"""Where a new observation will lie: the noise around a linear predictor that is itself uncertain."""
+"""Where a new observation will lie, and how much deviance predictions explain."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from scipy.stats import t as student
 from torch import Tensor
 
 from noiseworks.errors import UserError
-from noiseworks.exact.problem import Array
 from noiseworks.inference.criteria import TINY
 from noiseworks.noise import Gaussian, Noise
+from noiseworks.regressor.inputs import EstimatorRows, tensor
+from noiseworks.solvers.linear_problem import Array
+from noiseworks.solvers.solve import solve
 
 REACH, MOST = 8.5, 1000  # the average over Z goes so far, by so many points at most
 RATIOS = 65  # of standard error to scale, at which quantiles are computed; in between by a spline
@@ -126,3 +128,28 @@ def _cdf(noise: Noise, eta: Tensor, y: Tensor) -> Array:
     found = noise.cdf(eta, y)
     assert found is not None
     return np.asarray(found.numpy())
+
+
+ROUNDING = 1e-12  # of one row: a deviance below it is none
+
+
+def deviance_explained(noise: Noise, eta: Tensor, rows: EstimatorRows) -> float:
+    """1 - D / D0, D = 2 sum w (nll(eta, y) - min nll(., y)) of these predictions and D0 that of the best constant for
+    these rows, both at the scale of the fit.
+
+    R-squared as scikit-learn counts it for Gaussian noise, d2_pinball_score for Laplace, d2_tweedie_score(power=1) for
+    Poisson. Where the constant is perfect: 1 for a perfect fit, else 0.
+    """
+    one, y, offset, weights = EstimatorRows(np.empty((len(rows.y), 0)), rows.y, rows.offset, rows.weights).tensors(True)
+    best = noise.transform(y) if noise.location_scale else noise.inverse_mean(y.clamp_min(TINY))
+    least = noise.nll(best, y)
+
+    def deviance(eta: Tensor) -> float:
+        terms = noise.nll(eta, y) - least
+        return float((terms if weights is None else weights * terms).sum())
+
+    if not torch.any(y != y[0]) and rows.offset is None:
+        return float(deviance(eta) <= ROUNDING * len(y))
+    constant = solve(noise, one, y, offset, weights).theta
+    worst = deviance(one @ constant + (0.0 if rows.offset is None else tensor(rows.offset)))
+    return 1 - deviance(eta) / worst if worst > 0 else float(deviance(eta) <= ROUNDING * len(y))

@@ -7,12 +7,12 @@ import math
 import numpy as np
 from scipy import stats
 
-from noiseworks.exact.problem import Array
 from noiseworks.inference import Bootstrap, Uncertainty
-from noiseworks.inference.assumptions import HOW, SUSPICIOUS
-from noiseworks.layout import layout
+from noiseworks.inference.covariance import HOW, SUSPICIOUS
 from noiseworks.noise import Gaussian
-from noiseworks.regressor.fitted import Fitted
+from noiseworks.regressor.exact_fit import Fitted
+from noiseworks.solvers.linear_problem import Array
+from noiseworks.text_table import layout
 
 KINDS = {
     "optimum": "exact answer",

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from noiseworks.errors import UserError
-from noiseworks.experiment import experiments_folder
-from noiseworks.study.intervals import Interval, proportion
+from noiseworks.paths import experiments_folder
+from noiseworks.studies.intervals import Interval, proportion
 
 FILE = "power.json"
 MISS = ("exercise", "kind", "claim", "verdict", "times")

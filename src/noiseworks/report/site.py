@@ -1,8 +1,9 @@
-"""The pages, written as files that open from disk."""
+"""The pages, written as files that open from disk: headers of experiments, numbers as people write them."""
 
 from __future__ import annotations
 
 import datetime
+import math
 import re
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -10,13 +11,77 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
-from noiseworks.report.header import header
-from noiseworks.report.numbers import number, sentence
+from noiseworks.paths import conf_folder
+from noiseworks.report.exercise_page import Study, Tally, strip
 from noiseworks.report.power import power
-from noiseworks.report.strip import strip
-from noiseworks.report.study import Study, Tally
+
+
+def number(value: float, digits: int = 4) -> Markup:
+    """1.434, −0.02, 7.2 × 10<sup>−12</sup>."""
+    if not math.isfinite(value):
+        return Markup("not a number") if math.isnan(value) else Markup("∞" if value > 0 else "−∞")
+    mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
+    if value == 0 or -4 <= int(exponent) < 6:
+        return Markup(_minus(_fixed(value, digits)))
+    power = Markup("10<sup>{}</sup>").format(_minus(str(int(exponent))))
+    mantissa = mantissa.rstrip("0").rstrip(".")
+    return power if mantissa == "1" else Markup("{} × {}").format(_minus(mantissa), power)
+
+
+NAMES = {
+    "alpha": "α",
+    "beta": "β",
+    "eta": "η",
+    "kappa": "κ",
+    "lambda": "λ",
+    "mu": "μ",
+    "pi": "π",
+    "sigma": "σ",
+    "tau": "τ",
+}
+WORD = re.compile(rf"(?<![\w'])({'|'.join(NAMES)})(?![a-zA-Z])")
+POWER = re.compile(r"\^(\([-−]?\w+\)|[-−]?\w+(?:\.\d+)?)")
+
+
+def sentence(text: str) -> Markup:
+    """A line of plain text with its formulas as people write them: sigma^2 = 5 becomes σ<sup>2</sup> = 5, unbroken."""
+    spelled = WORD.sub(lambda match: NAMES[match[1]], text)
+    spelled = re.sub(r"(?<=\w) ([=<>]) (?=\S)", "\u00a0\\1\u00a0", re.sub(r" - (?=\S)", " − ", spelled))
+    spelled = re.sub(r"(?<=\d) %", "\u00a0%", re.sub(r"(?<![\w)])-(?=\d)", "−", spelled))
+    return Markup(POWER.sub(lambda match: f"<sup>{_minus(match[1].strip('()'))}</sup>", str(escape(spelled))))
+
+
+def _fixed(value: float, digits: int) -> str:
+    text = f"{value:.{digits}g}"
+    return f"{float(text):.0f}" if "e" in text else text
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", "−")
+
+
+KEY = re.compile(r"^(Question|Command|Cost|Expect):\s*")
+
+
+def header(experiment: str) -> dict[str, str]:
+    """Question, Command, Cost, Expect: those that are there."""
+    return read_header(conf_folder() / "experiment" / f"{experiment}.yaml")
+
+
+def read_header(path: Path) -> dict[str, str]:
+    found: dict[str, str] = {}
+    key = ""
+    for line in path.read_text().splitlines():
+        if not line.startswith("#"):
+            break
+        text = line.removeprefix("#").strip()
+        if match := KEY.match(text):
+            key, text = match[1], text[match.end() :]
+        if key:
+            found[key] = f"{found.get(key, '')} {text}".strip()
+    return found
 
 
 def write_site(studies: Sequence[Study], out: Path, note: str = "", whole: bool = True) -> list[Path]:

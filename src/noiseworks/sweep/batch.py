@@ -12,25 +12,24 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
+from noiseworks.config.instantiation import Pieces
+from noiseworks.config.job import make_job
 from noiseworks.errors import FitFailed, UserError
-from noiseworks.job import make_job
-from noiseworks.pieces import Pieces
+from noiseworks.runs import journal
+from noiseworks.runs.held_out import HeldOut, noise_key, test_rows
+from noiseworks.runs.journal import Row
+from noiseworks.runs.result import Ended
+from noiseworks.runs.returned import returned
 from noiseworks.sweep.best import Best
-from noiseworks.sweep.ended import Ended
-from noiseworks.sweep.groups import GIB, Group, SweepJob, make_groups
-from noiseworks.sweep.plan import describe
+from noiseworks.sweep.group_run import run_group
+from noiseworks.sweep.groups import GIB, Group, SweepJob, describe, make_groups
 from noiseworks.sweep.pruning import check_prunable
-from noiseworks.sweep.train import run_group
-from noiseworks.tracking import journal
-from noiseworks.tracking.held_out import HeldOut, noise_key, test_rows
-from noiseworks.tracking.journal import Row
-from noiseworks.tracking.returned import returned
+from noiseworks.tracking.parents import Parent, SweepFolder
 from noiseworks.tracking.settings import Mlflow
 from noiseworks.tracking.store import open_store
-from noiseworks.tracking.sweep import Parent, Sweep
 
 if TYPE_CHECKING:
-    from hydra_plugins.noiseworks.batch import Batch
+    from hydra_members.protocol import Batch
 
 AT_ONCE = 1000  # runs that are written together: their contents are in memory
 
@@ -38,7 +37,7 @@ AT_ONCE = 1000  # runs that are written together: their contents are in memory
 def run_batch(batch: Batch) -> Sequence[Any]:
     """For each job what it returns, or why it failed or was stopped. A mistake in any stops all before anything is
     trained; a study may come upon one when it is under way, and only that trial fails."""
-    sweep = Sweep(Path(batch.sweep_dir))
+    sweep = SweepFolder(Path(batch.sweep_dir))
     jobs, results = _make_jobs(batch)
     if results and not (jobs and sweep.study):
         raise next(iter(results.values()))
@@ -84,7 +83,7 @@ def _bar(groups: Sequence[Group], leave: bool) -> Any:
     return tqdm(total=total, desc="sweep", bar_format=shape, disable=quiet, dynamic_ncols=True, leave=leave)
 
 
-def _open(jobs: Sequence[SweepJob], sweep: Sweep) -> None:
+def _open(jobs: Sequence[SweepJob], sweep: SweepFolder) -> None:
     """Refuse a device or a store that there is not; start the parent runs."""
     for trainer in {of.job.trainer for of in jobs if not of.job.exact}:
         trainer.lightning([])
@@ -95,7 +94,7 @@ def _open(jobs: Sequence[SweepJob], sweep: Sweep) -> None:
         sweep.parent(job)
 
 
-def _recorded(group: Group, sweep: Sweep, batch: Batch, bar: Any) -> Iterator[Ended]:
+def _recorded(group: Group, sweep: SweepFolder, batch: Batch, bar: Any) -> Iterator[Ended]:
     """The group's jobs, each with its run in MLflow and its line in the sweep's journal."""
     started = time.time_ns() // 1_000_000
     all_ended = run_group(group, bar, batch.report)
@@ -110,14 +109,14 @@ def _recorded(group: Group, sweep: Sweep, batch: Batch, bar: Any) -> Iterator[En
         yield from some
 
 
-def _write_runs(some: Sequence[Ended], sweep: Sweep, started: int) -> None:
+def _write_runs(some: Sequence[Ended], sweep: SweepFolder, started: int) -> None:
     now = time.time_ns() // 1_000_000
     by_parent: dict[Parent, list[Ended]] = {}
     for ended in some:
         if ended.tracked:
             by_parent.setdefault(sweep.parent(ended.of.job), []).append(ended)
     for parent, children in by_parent.items():
-        from noiseworks.tracking.finished import write_runs
+        from noiseworks.tracking.finished_runs import write_runs
 
         runs = [child.finished_run(sweep.tags(child.of.job, child.of.num), started, now) for child in children]
         for child, run in zip(children, write_runs(parent.uri, parent.experiment, runs)):
@@ -148,14 +147,14 @@ def _keep_held_out(some: Sequence[Ended], folder: Path) -> None:
             found.save(folder, ended.of.num)
 
 
-def _row(ended: Ended, sweep: Sweep) -> Row:
+def _row(ended: Ended, sweep: SweepFolder) -> Row:
     """With what the sweeper is going to be told, in case it cannot be."""
     rows = test_rows(ended.problem) if sweep.compares_noise and ended.problem is not None else None
     told = _result(ended, sweep) if ended.status == "FINISHED" else None
     return replace(ended.row(), returned=told, test_rows=rows)
 
 
-def _result(ended: Ended, sweep: Sweep) -> Any:
+def _result(ended: Ended, sweep: SweepFolder) -> Any:
     if ended.pruned is not None:
         from optuna import TrialPruned
 

@@ -10,11 +10,11 @@ from typing import Any
 
 from filelock import FileLock
 
-from noiseworks.sweep.ended import Ended
-from noiseworks.tracking.artifacts import mean_of_all, to_json
-from noiseworks.tracking.figures import draw_all
-from noiseworks.tracking.predictor import to_json as predictor
-from noiseworks.tracking.sweep import Sweep
+from noiseworks.runs.artifacts import mean_of_all, to_json
+from noiseworks.runs.figures import draw_all
+from noiseworks.runs.predictor import to_json as predictor
+from noiseworks.runs.result import Ended
+from noiseworks.tracking.parents import SweepFolder
 
 
 class Best:
@@ -22,7 +22,7 @@ class Best:
     first job. The jobs of a sweep may come in several batches, and those of a study in several processes."""
 
     def __init__(self, sweep: Path) -> None:
-        self.folder, self.study = sweep / "best", Sweep(sweep).study
+        self.folder, self.study = sweep / "best", SweepFolder(sweep).study
         self.maximize = self.study is not None and self.study.directions[0] == "maximize"
         self.place = self._place_kept()
         self.ended: Ended | None = None

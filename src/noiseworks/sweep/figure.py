@@ -10,9 +10,9 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from noiseworks.runs.figures import BLUE, ORANGE
+from noiseworks.runs.journal import Row
 from noiseworks.sweep.table import name_of_objective, varied
-from noiseworks.tracking.figures import BLUE, ORANGE
-from noiseworks.tracking.journal import Row
 
 MOST_PANELS = 6
 MOST_LETTERS, LONGEST_NAME = 30, 32  # that a panel has room for

@@ -1,18 +1,19 @@
-"""Which jobs can be trained side by side, and how many of them fit in memory."""
+"""Which jobs can be trained side by side, how many of them fit in memory, and the plan that says so beforehand."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from noiseworks.config.job import Job
 from noiseworks.data.base import Shape
-from noiseworks.data.blocks import BLOCK_BYTES, BLOCK_STEPS
+from noiseworks.data.minibatches import BLOCK_BYTES, BLOCK_STEPS
 from noiseworks.errors import UserError
-from noiseworks.job import Job
-from noiseworks.optimizer.members import shared_settings, takes_all_rows
-from noiseworks.trainer.ensemble import CHUNK
+from noiseworks.runs.printed_table import layout
+from noiseworks.train.ensemble import CHUNK
+from noiseworks.train.optimizers import shared_settings, takes_all_rows
 
 GIB = 2**30
 
@@ -112,3 +113,40 @@ def _bytes(job: Job, shape: Shape | None) -> tuple[int, int]:
 def _fixed_bytes(shape: Shape | None) -> int:
     """Blocks of minibatches and the chunks of an evaluation."""
     return 0 if shape is None else 3 * BLOCK_BYTES + 6 * 8 * CHUNK
+
+
+MOST_LINES = 10
+
+
+def describe(groups: Sequence[Group], memory_gib: float) -> str:
+    """How many jobs, how many groups, members a group, memory."""
+    jobs = sum(len(group.jobs) for group in groups)
+    alone = sum(len(group.jobs) == 1 for group in groups)
+    text = f"{_count(jobs, 'job')} in {_count(len(groups), 'group')}"
+    if alone and jobs > 1:
+        text += f" ({alone} of a single job)"
+    rows = [["group", "jobs", "members", "data", "noise", "model", "optimizer", "memory"]]
+    for i, group in enumerate(groups[:MOST_LINES]):
+        choices, shape = group.jobs[0].job.choices, group.shape
+        size = f"{shape.examples} x {shape.features}" if shape else "streamed" if _streams(group) else "unreadable"
+        settings = [f"{choices['data']} {size}", choices["noise"], choices["model"], choices["optimizer"]]
+        if group.jobs[0].job.measures:
+            settings = ["no fit", "", "", ""]
+        cells = [str(i), str(len(group.jobs)), str(group.members), *settings]
+        rows.append([*cells, f"{group.bytes / GIB:.2f} GiB"])
+    more = f"\n  ... and {len(groups) - MOST_LINES} more" if len(groups) > MOST_LINES else ""
+    peak = max(group.bytes for group in groups) / GIB
+    over = " (more than is allowed, but a job cannot be split)" if peak > memory_gib else ""
+    memory = f"memory at the peak: about {peak:.2f} GiB{over}; hydra.launcher.memory_gib={memory_gib:g}"
+    return f"{text}\n\n{layout(rows)}{more}\n\n{memory}"
+
+
+def _streams(group: Group) -> bool:
+    try:
+        return group.jobs[0].job.data.streams
+    except UserError:
+        return False
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}{'s' * (number != 1)}"

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from hydra_plugins.noiseworks.batch import Report
+from hydra_members.protocol import Report
+from noiseworks.config.job import Job
 from noiseworks.errors import UserError
-from noiseworks.job import Job
 from noiseworks.sweep.groups import SweepJob
 
 KNOWN = [f"{part}/{name}" for part in ("train", "val") for name in ("nll", "mae", "rmse")] + ["param/error"]

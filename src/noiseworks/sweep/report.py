@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from noiseworks.runs import journal
+from noiseworks.runs.journal import Row
 from noiseworks.sweep.figure import draw_sweep
-from noiseworks.sweep.noise_choice import choose_noise
-from noiseworks.sweep.noise_table import noise_table
+from noiseworks.sweep.noise_ranking import choose_noise, noise_table
 from noiseworks.sweep.table import best_first, summary
-from noiseworks.tracking import journal
-from noiseworks.tracking.journal import Row
-from noiseworks.tracking.sweep import StudyFacts
+from noiseworks.tracking.parents import StudyFacts
 
 
 @dataclass

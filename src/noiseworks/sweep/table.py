@@ -7,8 +7,8 @@ import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from noiseworks.tracking.journal import Row
-from noiseworks.tracking.table import layout
+from noiseworks.runs.journal import Row
+from noiseworks.runs.printed_table import layout
 
 MOST_BEST, MOST_SETTINGS, MOST_FAILURES = 5, 20, 5
 SEEDS = ("seed", "data.seed")

@@ -26,11 +26,11 @@ from mlflow.utils.file_utils import local_file_uri_to_path
 from mlflow.utils.name_utils import _generate_random_name
 from mlflow.utils.uri import append_to_uri_path
 
-from noiseworks.tracking.run import undisturbed
+from noiseworks.tracking.live_run import undisturbed
 from noiseworks.tracking.store import local_database
 
 if TYPE_CHECKING:
-    from noiseworks.tracking.finished import FinishedRun
+    from noiseworks.tracking.finished_runs import FinishedRun
 
 TESTED = ("3.17.2",)
 CHUNK = 1000  # runs in one transaction: others wait a second for it, and MLflow's own connections give up after 20

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 import noiseworks
+from noiseworks.config.experiment import digest
+from noiseworks.config.job import Job
 from noiseworks.data.examples import Examples
-from noiseworks.experiment import digest
-from noiseworks.job import Job
-from noiseworks.tracking.artifacts import mean_over_members
-from noiseworks.trainer.outcome import Outcome
+from noiseworks.outcome import Outcome
+from noiseworks.runs.artifacts import mean_over_members
 
 if TYPE_CHECKING:
     from mlflow.entities import Dataset
@@ -58,7 +58,7 @@ def experiment_digest(job: Job) -> dict[str, str]:
 @lru_cache
 def origin() -> dict[str, str]:
     """Versions, commit, host and user: those of this process."""
-    from noiseworks.tracking.run import git_commit
+    from noiseworks.tracking.live_run import git_commit
 
     tags = {f"version.{name}": version for name, version in versions().items()}
     tags |= {"mlflow.source.name": "noiseworks", "mlflow.source.type": "LOCAL", "host": socket.gethostname()}

@@ -1,0 +1,123 @@
+"""One call of a task's run_batch, with all that Hydra's run_job does around the call of a task."""
+
+import copy
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.callbacks import Callbacks
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobReturn, JobStatus, _flush_loggers, _save_config, env_override
+from hydra.experimental.callback import Callback
+from hydra.types import RunMode
+from omegaconf import DictConfig, open_dict, read_write
+
+from hydra_members.composer import Composer
+from hydra_members.job_config import Settled, hydra_config
+from hydra_members.protocol import Batch, BatchJob, RunsBatches
+
+
+class BatchJobReturn(JobReturn):
+    def __init__(self, composer: "Composer", job: "BatchJob", task_name: str, result: Any) -> None:
+        self._composer = composer
+        self._num = job.num
+        self._configs: dict[str, Any] = {}
+        super().__init__(overrides=job.overrides, working_dir=job.output_dir, task_name=task_name)
+        self._configs.clear()  # of the None that the line above has set
+        self._lines = list(job.overrides)
+        self.status = JobStatus.FAILED if isinstance(result, Exception) else JobStatus.COMPLETED
+        self.return_value = result
+
+    @property
+    def cfg(self) -> Any:
+        return self._config("cfg")
+
+    @cfg.setter
+    def cfg(self, value: Any) -> None:
+        self._configs["cfg"] = value
+
+    @property
+    def hydra_cfg(self) -> Any:
+        return self._config("hydra_cfg")
+
+    @hydra_cfg.setter
+    def hydra_cfg(self, value: Any) -> None:
+        self._configs["hydra_cfg"] = value
+
+    def _config(self, name: str) -> Any:
+        if name not in self._configs:
+            settled: Settled = self._composer.settle(self._lines, self._num)
+            self._configs = {"cfg": settled.task, "hydra_cfg": settled.hydra} | self._configs
+        return self._configs[name]
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}(overrides={self.overrides!r}, working_dir={self.working_dir!r},"
+            f" status={self.status}, _return_value={self._return_value!r})"
+        )
+
+
+def run_together(batch: Batch, task: RunsBatches, composer: Composer, callbacks: Callbacks) -> Sequence[JobReturn]:
+    config = composer.master_config
+    env_set = config.hydra.job.env_set
+    if not batch.dry_run:
+        _begin(batch, task, composer, callbacks)
+    with hydra_config(_as_multirun(composer)), env_override(env_set) if len(env_set) else nullcontext():
+        results = task.run_batch(batch)
+    if len(results) != len(batch.jobs):
+        raise ValueError(f"run_batch returned {len(results)} results for {len(batch.jobs)} jobs.")
+    name = config.hydra.job.name
+    returns = [BatchJobReturn(composer, job, name, result) for job, result in zip(batch.jobs, results)]
+    _flush_loggers()
+    if not batch.dry_run:
+        _end(batch, returns, composer, callbacks)
+    return returns
+
+
+def _as_multirun(composer: Composer) -> Any:
+    """What HydraConfig holds meanwhile; copies of a whole configuration take 10 ms, so it is made once."""
+    if composer.multirun is None:
+        config = copy.deepcopy(composer.master_config)
+        with read_write(config.hydra), open_dict(config.hydra):
+            config.hydra.mode = RunMode.MULTIRUN
+        with hydra_config(None):
+            HydraConfig.instance().set_config(config)
+            composer.multirun = HydraConfig.instance().cfg
+    return composer.multirun
+
+
+def _begin(batch: Batch, task: RunsBatches, composer: Composer, callbacks: Callbacks) -> None:
+    listening = _overriding(callbacks, "on_job_start")
+    for job in batch.jobs if batch.job_folders or listening.callbacks else ():
+        settled = composer.settle(job.overrides, job.num)
+        if batch.job_folders:
+            _make_folder(job, settled.whole, settled.task, settled.hydra)
+        with hydra_config(settled.hydra), env_override(settled.whole.hydra.job.env_set):
+            listening.on_job_start(config=settled.whole, task_function=task)  # type: ignore[arg-type]
+
+
+def _make_folder(job: BatchJob, whole: Any, task: DictConfig, hydra: DictConfig) -> None:
+    folder = Path(job.output_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    if whole.hydra.output_subdir is not None:
+        _save_config(task, "config.yaml", folder / whole.hydra.output_subdir)
+        _save_config(hydra, "hydra.yaml", folder / whole.hydra.output_subdir)
+        _save_config(whole.hydra.overrides.task, "overrides.yaml", folder / whole.hydra.output_subdir)
+
+
+def _end(batch: Batch, returns: Sequence[JobReturn], composer: Composer, callbacks: Callbacks) -> None:
+    listening = _overriding(callbacks, "on_job_end")
+    for job, job_return in zip(batch.jobs, returns) if listening.callbacks else ():
+        settled = composer.settle(job.overrides, job.num)
+        with hydra_config(settled.hydra):
+            listening.on_job_end(config=settled.whole, job_return=job_return)
+
+
+def _overriding(callbacks: Callbacks, method: str) -> Callbacks:
+    """Those that do something of their own: composing a configuration for each job is what they cost."""
+    listening = Callbacks()
+    listening.callbacks = [
+        each for each in callbacks.callbacks if getattr(type(each), method, None) is not getattr(Callback, method)
+    ]
+    return listening

@@ -1,0 +1,168 @@
+"""One run of `hydra/sweeper=optuna`: ask for trials, run them as jobs, tell how they ended."""
+
+import logging
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import optuna
+from hydra.core.utils import JobReturn
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from hydra_members import current as _current
+from hydra_members.composer import Composer
+from hydra_members.resume import launch_numbered
+from hydra_members.search.confirmation import confirm
+from hydra_members.search.lease import Lease
+from hydra_members.search.plan import Plan
+from hydra_members.search.pruning import Reports
+from hydra_members.search.sampler import process_seed
+from hydra_members.search.study import open_study
+from hydra_members.search.trial_result import TrialResult, best_trials, read_result, write_results
+from hydra_members.search.trials import Trials
+from hydra_members.storage import alone, open_storage
+
+if TYPE_CHECKING:
+    from hydra_members.study_sweeper import StudySweeper
+
+
+log = logging.getLogger(__name__)
+
+SAY_SECONDS = 1.0
+
+
+def search(settings: "StudySweeper", arguments: Sequence[str]) -> None:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # what it would say of a study is said here
+    plan = Plan(settings, arguments)
+    composer = Composer(settings.hydra_context.config_loader, settings.config)
+    if getattr(settings.launcher, "dry_run", False):
+        shown = plan.example(min(plan.width(), plan.n_trials))
+        launch_numbered(settings.launcher, [plan.overrides(t.params) for t in shown], [t.number for t in shown])
+        return
+    composer.check(plan.overrides(plan.example(1)[0].params), 0)  # a key that there is not is found before a study is
+    storage, place = open_storage(settings.storage)
+    study, about, folder = open_study(plan.question(), storage, place, settings.config)
+    OmegaConf.save(settings.config, folder / "multirun.yaml")
+    _current.study = study
+    log.info(f"Study name: {study.study_name}")
+    log.info(f"Storage: {place}")
+    log.info(f"Sampler: {plan.sampler.name}")
+    log.info(f"Directions: {plan.directions}")
+    with Lease(study, settings.lease) as lease:
+        trials = Trials(study, storage, place, plan.n_trials, lease)
+        seed = about.seed if plan.sampler.by_slot else process_seed(about.seed, about.sessions)
+        study.sampler = plan.sampler.make(seed, trials.slot_of)
+        try:
+            work = Search(plan, trials, settings, str(folder))
+            work.run()
+            confirm(work, composer, settings.confirm)
+        finally:
+            write_results(study, plan.space, folder)
+
+
+class Search:
+    def __init__(self, plan: Plan, trials: Trials, settings: "StudySweeper", folder: str) -> None:
+        self.plan, self.trials, self.folder = plan, trials, folder
+        self.launcher: Any = settings.launcher
+        self.task: Any = settings.task_function
+        self.late = None if settings.timeout is None else time.monotonic() + settings.timeout
+        self.max_failure_rate, self.said = settings.max_failure_rate, 0.0
+
+    def run(self) -> None:
+        self._recover()
+        with alone(self.trials.place, self.trials.study.study_name):
+            for params in self.plan.enqueued:
+                self.trials.study.enqueue_trial(params, skip_if_exists=True)
+        try:
+            while self.late is None or time.monotonic() < self.late:
+                claimed = self.trials.claim(self.plan.width())
+                if claimed and self._run(claimed):
+                    break
+                if not claimed and not self._recover():
+                    break
+        except BaseException:
+            self.trials.running.clear()
+            self._recover()
+            raise
+        ended = self.trials.ended()
+        has_begun = bool(ended) or self.late is None  # else there was no time to
+        if has_begun and not any(trial.state == TrialState.COMPLETE for trial in ended):
+            raise HydraException(self._nothing())
+
+    def _run(self, claimed: Sequence[Trial]) -> bool:
+        """Whether the sampler has nothing more to propose."""
+        for trial in claimed:
+            self.plan.suggest(trial)
+        reports = None if self.plan.pruner is None else Reports(self.trials, self.plan.pruner)
+        lines = [self.plan.overrides(trial.params) for trial in claimed]
+        returns = launch_numbered(self.launcher, lines, [trial.number for trial in claimed], reports)
+        exhausted = False
+        for trial, returned in zip(claimed, returns):
+            with suppress(UpdateFinishedTrialError):  # somebody took this process for dead
+                if reports is not None:
+                    reports.store(trial.number)
+                exhausted |= self._tell(trial, read_result(returned._return_value, len(self.plan.directions)))
+        ended = self.trials.ended()
+        self._say(ended)
+        self._give_up(ended, returns)
+        return exhausted
+
+    def _tell(self, trial: Trial, answer: TrialResult) -> bool:
+        if answer.failure is not None:
+            trial.set_user_attr("failure", answer.failure[:5000])
+            log.warning(f"Trial {trial.number} failed: {answer.failure}")
+        if answer.standard_error is not None:
+            trial.set_user_attr("standard_error", answer.standard_error)
+        for key, value in answer.constraints.items():
+            trial.set_constraint(key, value)
+        return self.trials.tell(trial, answer.state, answer.values)
+
+    def _recover(self) -> bool:
+        """Of trials that nobody runs any more, what has ended is told, and the others are queued again. Whether there
+        were any."""
+        stale = self.trials.stale()
+        ended = self.ended([trial.number for trial in stale])
+        for trial in stale:
+            if trial.number in ended:
+                answer = read_result(ended[trial.number], len(self.plan.directions))
+                with suppress(UpdateFinishedTrialError):  # somebody else was faster
+                    self._tell(Trial(self.trials.study, trial._trial_id), answer)
+        self.trials.queue_again([trial for trial in stale if trial.number not in ended])
+        return bool(stale)
+
+    def ended(self, numbers: Sequence[int]) -> dict[int, Any]:
+        """Of jobs that nobody runs any more, what those have returned that have ended."""
+        recover = getattr(self.task, "recover", None)
+        return {job.num: job.result for job in recover(self.folder, numbers)} if recover is not None else {}
+
+    def _say(self, ended: Sequence[FrozenTrial]) -> None:
+        if time.monotonic() - self.said < SAY_SECONDS and len(ended) < self.plan.n_trials:
+            return
+        self.said = time.monotonic()
+        best = best_trials(self.trials.study)
+        text = f"{len(ended)} of {self.plan.n_trials} trials have ended"
+        if len(self.plan.directions) > 1:
+            text += f", {len(best)} of them on the Pareto front"
+        elif best:
+            text += f", the best is trial {best[0].number} with {best[0].value:.6g}"
+        log.info(text)
+
+    def _give_up(self, ended: Sequence[FrozenTrial], returns: Sequence[JobReturn]) -> None:
+        failed, rate = sum(trial.state == TrialState.FAIL for trial in ended), self.max_failure_rate
+        if failed > rate * self.plan.n_trials:
+            of = self.plan.n_trials
+            log.error(f"{failed} of {of} trials failed, more than hydra.sweeper.max_failure_rate={rate} allows")
+            for returned in returns:
+                _ = returned.return_value  # raises what a job has raised
+            raise HydraException(self._nothing())
+
+    def _nothing(self) -> str:
+        ended = self.trials.ended()
+        complete = sum(trial.state == TrialState.COMPLETE for trial in ended)
+        reasons = [trial.user_attrs["failure"] for trial in ended if "failure" in trial.user_attrs]
+        why = f"; the first that failed: {reasons[0]}" if reasons else ""
+        return f"{complete} of the {len(ended)} trials that have ended are complete{why}"

@@ -1,0 +1,136 @@
+"""Begin a study, or go on with the one of the same name."""
+
+import hashlib
+import json
+import logging
+import os
+import uuid
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from optuna.storages import BaseStorage, InMemoryStorage
+
+from hydra_members.resume import work_in
+from hydra_members.search.sampler import fresh_seed
+from hydra_members.storage import alone
+
+log = logging.getLogger(__name__)
+
+CONFIRMS_FROM = 1_000_000  # jobs from this number on are no trials
+ABOUT = "sweep"  # the study's user attribute that holds what is below
+
+
+@dataclass
+class About:
+    """What the processes that work on a study have in common."""
+
+    id: str  # another one for another study of the same name
+    asked: str  # a hash of what it searches, and with what
+    seed: int
+    folders: list[str]  # in which it works: another one where those before are not to be seen
+    sessions: int = 0  # how often somebody has begun to work on it
+
+
+@dataclass
+class StudyRequest:
+    """What is asked for."""
+
+    name: str | None
+    directions: list[str]
+    asked: str
+    seed: int | None
+    resume: bool
+
+
+def open_study(
+    question: StudyRequest, storage: BaseStorage, place: str, config: DictConfig
+) -> tuple[optuna.Study, About, Path]:
+    """The study, what is known of it, and the folder in which it works."""
+    name = question.name or f"{config.hydra.job.name}-{question.asked[:8]}"
+    if isinstance(storage, InMemoryStorage):
+        question = StudyRequest(name, question.directions, question.asked, question.seed, resume=True)
+    folder = Path(str(config.hydra.sweep.dir)).absolute()
+    with alone(place, name):
+        study = _create_or_load(name, question, storage)
+        about = _about(study, question, folder)
+        begun = next((Path(each) for each in about.folders if _holds(Path(each)) == about.id), folder)
+        if begun != folder:
+            work_in(config, begun)
+            folder = begun
+        folder.mkdir(parents=True, exist_ok=True)
+        held = _holds(folder)
+        if held not in (None, about.id) and not isinstance(storage, InMemoryStorage):
+            raise HydraException(
+                f"hydra.sweep.dir={folder} holds the jobs of another study; name another folder, or remove it."
+            )
+        _write(folder, study, about)
+    return study, about, folder
+
+
+def _create_or_load(name: str, question: StudyRequest, storage: BaseStorage) -> optuna.Study:
+    names = {summary.study_name for summary in storage.get_all_studies()}
+    if not question.resume and name in names:
+        if question.name is not None:
+            raise HydraException(
+                f"hydra.sweeper.study_name={name} is there already, and hydra.sweeper.resume=false does not go on with"
+                f" it; name another study."
+            )
+        name = next(new for k in range(2, len(names) + 3) if (new := f"{name}-{k}") not in names)
+    directions: Any = question.directions
+    study = optuna.create_study(study_name=name, storage=storage, directions=directions, load_if_exists=True)
+    there = [direction.name.lower() for direction in study.directions]
+    if there != question.directions:
+        raise HydraException(
+            f"hydra.sweeper.direction={_said(question.directions)}, but the study {name} was begun with {_said(there)};"
+            f" say that, or name another study with hydra.sweeper.study_name=..."
+        )
+    return study
+
+
+def _said(directions: Sequence[str]) -> str:
+    return directions[0] if len(directions) == 1 else f"[{','.join(directions)}]"
+
+
+def _about(study: optuna.Study, question: StudyRequest, folder: Path) -> About:
+    kept = study.user_attrs.get(ABOUT)
+    if kept is None:
+        seed = fresh_seed() if question.seed is None else question.seed
+        about = About(uuid.uuid4().hex, question.asked, seed, [str(folder)])
+    else:
+        about = About(**kept)
+        about.sessions += 1
+        if not any(_holds(Path(each)) == about.id for each in about.folders):
+            about.folders.append(str(folder))
+        if about.asked != question.asked:
+            log.warning(
+                f"The study {study.study_name} was begun with another space, sampler or configuration; its trials are"
+                f" kept, and new ones follow what is asked for now. Another hydra.sweeper.study_name begins afresh."
+            )
+    study.set_user_attr(ABOUT, vars(about))
+    return about
+
+
+def _holds(folder: Path) -> str | None:
+    """The id of the study that works in this folder."""
+    with suppress(OSError, ValueError):
+        return str(json.loads((folder / "study.json").read_text())["id"])
+    return None
+
+
+def _write(folder: Path, study: optuna.Study, about: About) -> None:
+    directions = [direction.name.lower() for direction in study.directions]
+    facts = {"name": study.study_name, "id": about.id, "directions": directions, "confirms_from": CONFIRMS_FROM}
+    fresh = folder / f".study.json.{os.getpid()}"
+    fresh.write_text(json.dumps(facts))
+    os.replace(fresh, folder / "study.json")
+
+
+def digest(*parts: Any) -> str:
+    """Of containers as they are written, references unresolved: a date in a folder's name makes no other question."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()

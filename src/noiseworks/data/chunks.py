@@ -1,0 +1,212 @@
+"""A table that is read again and again, a chunk of rows at a time, and never held as a whole."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+
+from noiseworks.data.columns import Roles, is_text, plain, refuse_text, stray, stray_text
+from noiseworks.data.encoding import MAX_LEVELS, design, feature_names, finite, levels, positive
+from noiseworks.data.examples import Column, Examples
+from noiseworks.data.reading import ParquetRows, check_names, no_rows, readable
+from noiseworks.errors import UserError
+
+MOST, LEAST = 1 << 16, 1 << 10  # rows in a block: enough to make Python's share small, few enough for the cache
+COPIES = 64  # bytes a number of a block takes in all, from Arrow's columns to the last product
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class TableChunks:
+    """The complete rows of Parquet files as `Examples`, in the order of the files; `head` has names and no rows.
+
+    num_rows: of the files, without those that are left out because they lack a value.
+    """
+
+    files: ParquetRows
+    roles: Roles
+    missing: str
+    head: Examples
+    num_rows: int
+    memory: int  # bytes, about, of data at a time
+
+    @property
+    def used(self) -> list[str]:
+        return used_columns(self.roles, [column.name for column in self.head.columns])
+
+    def blocks(self, progress: Callable[[int], None] = lambda rows: None) -> Iterator[Examples]:
+        """All of them; `progress` is told of the rows gone by."""
+        width = len(self.used) + 2 * max(len(self.head.features), 1)
+        rows = min(MOST, max(LEAST, self.memory // (4 * COPIES * width)))
+        start = 0
+        with readable(self.files.path):
+            for table in self.files.batches(self.used, rows):
+                with counted_from(start):
+                    block = self._examples(table)
+                start += table.num_rows
+                progress(table.num_rows)
+                if len(block):
+                    yield block
+
+    def _examples(self, table: pa.Table) -> Examples:
+        """As `encode` has them, for the rows of this table."""
+        head, roles, source = self.head, self.roles, self.head.source
+        plain_columns = {name: plain(table[name], name, source) for name in table.column_names}
+        for key, name in roles.named().items():
+            if plain_columns[name].null_count < table.num_rows:
+                refuse_text(plain_columns[name], f"{key}={name}", source)
+        columns, rows = complete(plain_columns, self.missing, source)
+        text = {column.name for column in head.columns if column.levels}
+        numbers = {name: finite(values, name, rows, source) for name, values in columns.items() if name not in text}
+        X: dict[str, np.ndarray] = {}
+        for column in head.columns:
+            X |= design(column, columns[column.name], numbers)
+        if roles.weights is not None:
+            positive(numbers[roles.weights], roles.weights, rows, source)
+        return Examples(
+            X=_matrix(list(X.values()), len(rows)),
+            y=_tensor(numbers[roles.target]),
+            offset=None if roles.offset is None else _tensor(numbers[roles.offset]),
+            weights=None if roles.weights is None else _tensor(numbers[roles.weights]),
+            features=head.features,
+            target=head.target,
+            columns=head.columns,
+            source=source,
+            digest=head.digest,
+            offset_name=head.offset_name,
+        )
+
+
+def used_columns(roles: Roles, features: list[str]) -> list[str]:
+    return list(dict.fromkeys([*roles.named().values(), *features]))
+
+
+def complete(
+    columns: dict[str, pa.ChunkedArray], missing: str, source: str
+) -> tuple[dict[str, pa.ChunkedArray], np.ndarray]:
+    """The rows of a block that lack no value, and their numbers, from 0."""
+    lacks = {name: np.asarray(pc.is_null(column, nan_is_null=True)) for name, column in columns.items()}
+    any_lacks = np.logical_or.reduce(list(lacks.values()))
+    if not any_lacks.any():
+        return columns, np.arange(len(any_lacks))
+    if missing == "error":
+        name, mask = next((name, mask) for name, mask in lacks.items() if mask.any())
+        raise UserError(
+            f"Column {name} of {source} has no value in row {mask.argmax() + 1}; "
+            "data.missing=drop leaves out the rows that lack one."
+        )
+    rows = np.flatnonzero(~any_lacks)
+    return {name: column.take(pa.array(rows)) for name, column in columns.items()}, rows
+
+
+@contextmanager
+def counted_from(start: int) -> Iterator[None]:
+    """What is wrong in row k of a block is so in row start + k of the table."""
+    try:
+        yield
+    except UserError as error:
+        said = re.sub(r"in row (\d+)", lambda found: f"in row {int(found[1]) + start}", str(error))
+        raise UserError(said) from error
+
+
+def ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """The same, each made in a second thread while the one before it is used."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = pool.submit(next, items, None)
+            yield item
+
+
+def _tensor(values: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(values) if values.flags.writeable else torch.tensor(values)
+
+
+def _matrix(columns: list[np.ndarray], n: int) -> torch.Tensor:
+    X = np.empty((n, len(columns)))
+    for j, column in enumerate(columns):
+        X[:, j] = column
+    return torch.from_numpy(X)
+
+
+Passes = Callable[[str], AbstractContextManager[Any]]  # shows a pass over the rows: see noiseworks.chunked.problem
+MANY = 100 * MAX_LEVELS  # so many different texts are no levels, whatever comes
+
+
+def survey(files: ParquetRows, roles: Roles, missing: str, source: str, memory: int, passes: Passes) -> TableChunks:
+    """Without text and with nothing to leave out the footers say it all; else one pass over the columns of text, or,
+    since the levels are those of the rows that stay, over all columns that are used."""
+    with readable(files.path):
+        check_names(files.names, files.path)
+        if not files.num_rows:
+            raise no_rows(files.path)
+        features = roles.choose(files.schema.names, source)
+        empty = files.schema.empty_table()
+        text = [name for name in features if is_text(plain(empty[name], name, source))]
+        looked_at = used_columns(roles, features) if missing == "drop" else text
+        counts: dict[str, Counter[str]] = {name: Counter() for name in text}
+        num_rows = files.num_rows
+        if looked_at:
+            with passes("levels and gaps") as bar:
+                num_rows = _count(files, looked_at, counts, missing, source, bar.update)
+        columns = tuple(Column(name, _levels(counts[name], name, source) if name in text else ()) for name in features)
+        return TableChunks(files, roles, missing, _head(columns, roles, source, files.digest()), num_rows, memory)
+
+
+def _count(
+    files: ParquetRows,
+    looked_at: list[str],
+    counts: dict[str, Counter[str]],
+    missing: str,
+    source: str,
+    progress: Callable[[int], None],
+) -> int:
+    """The number of rows that stay; `counts` gets how often each text is there."""
+    start = num_rows = 0
+    for table in files.batches(looked_at, MOST):
+        with counted_from(start):
+            kept, rows = complete({name: plain(table[name], name, source) for name in looked_at}, missing, source)
+        start += table.num_rows
+        num_rows += len(rows)
+        progress(table.num_rows)
+        for name, counter in counts.items():
+            for item in pc.value_counts(kept[name]).to_pylist():
+                counter[item["values"]] += item["counts"]
+            if len(counter) > MANY:
+                _levels(counter, name, source)
+    if not num_rows:
+        raise UserError(f"Every row of {source} lacks a value in some column; fill them, or choose other columns.")
+    return num_rows
+
+
+def _levels(counts: Counter[str], name: str, source: str) -> tuple[str, ...]:
+    if bad := stray(counts):
+        raise stray_text(name, source, f"also '{min(bad)}'")
+    return levels(counts, name, source)
+
+
+def _head(columns: tuple[Column, ...], roles: Roles, source: str, digest: str) -> Examples:
+    features = feature_names(columns, source)
+    nothing = torch.empty(0, dtype=torch.float64)
+    return Examples(
+        X=nothing.new_empty(0, len(features)),
+        y=nothing,
+        offset=None if roles.offset is None else nothing,
+        weights=None if roles.weights is None else nothing,
+        features=features,
+        target=roles.target,
+        columns=columns,
+        source=source,
+        digest=digest,
+        offset_name=roles.offset,
+    )

@@ -1,0 +1,146 @@
+"""Columns of a table: which are what, as float64 or as text, and what to say of those that are not there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from noiseworks.errors import UserError
+
+
+def nearest(name: str, names: Sequence[str]) -> str:
+    """'; did you mean X?' if one of `names` resembles `name`, capitals aside, else an empty string."""
+    plain = {other.casefold(): other for other in reversed(names)}
+    close = get_close_matches(name.casefold(), list(plain), n=1, cutoff=0.5)
+    return f"; did you mean {plain[close[0]]}?" if close else ""
+
+
+def listing(names: Sequence[str], limit: int = 10) -> str:
+    shown = ", ".join(names[:limit])
+    return shown if len(names) <= limit else f"{shown} ... ({len(names)} in all)"
+
+
+def not_there(said: str, name: str, names: Sequence[str]) -> str:
+    """Two sentences: `said`, with the nearest of `names`, and what there is."""
+    close = nearest(name, names)
+    return f"{said}{close or '.'} There are {listing(names)}."
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Names of columns as the settings give them; `features` None: all that have no other role."""
+
+    target: str
+    features: tuple[str, ...] | None = None
+    offset: str | None = None
+    weights: str | None = None
+
+    def named(self) -> dict[str, str]:
+        """setting -> column, for the roles of one column."""
+        pairs = {"target": self.target, "offset": self.offset, "weights": self.weights}
+        return {f"data.{key}": name for key, name in pairs.items() if name is not None}
+
+    def check(self, names: list[str], source: str) -> None:
+        wanted = [*self.named().items(), *(("data.features", name) for name in self.features or ())]
+        for key, name in wanted:
+            if name not in names:
+                raise UserError(not_there(f"{key}: {source} has no column {name}", name, names))
+        for key in ("offset", "weights"):
+            if getattr(self, key) == self.target:
+                raise UserError(f"data.{key}={self.target} is the target too; it must be another column.")
+        for i, name in enumerate(self.features or ()):
+            if name == self.target:
+                raise UserError(f"data.features lists {name}, which is the target; it must list other columns.")
+            if name in (self.features or ())[:i]:
+                raise UserError(f"data.features lists {name} twice; once is enough.")
+
+    def choose(self, names: list[str], source: str) -> list[str]:
+        """The columns that are features, in order."""
+        self.check(names, source)
+        if self.features is not None:
+            return list(self.features)
+        features = [name for name in names if name not in self.named().values()]
+        if not features:
+            raise UserError(
+                f"data.features: {source} has no column beside {', '.join(self.named().values())}; "
+                "data.features=[] fits an intercept alone."
+            )
+        if "" in features:
+            raise UserError(
+                f"Column {names.index('') + 1} of {source} has no name (row numbers?); "
+                "give it one, or list the columns to use in data.features."
+            )
+        return features
+
+
+def plain(column: pa.ChunkedArray, name: str, source: str) -> pa.ChunkedArray:
+    """float64 or string; integers above 2^53 are rounded."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+        column = pc.cast(column, kind)
+    number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    if number or pa.types.is_boolean(kind) or pa.types.is_null(kind):
+        return pc.cast(column, pa.float64(), safe=False)
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return pc.cast(column, pa.string())
+    what = "text that is not UTF-8" if pa.types.is_binary(kind) else f"{kind}, neither numbers nor text"
+    raise UserError(f"Column {name} of {source} holds {what}; convert it, or leave it out of data.features.")
+
+
+def is_text(column: pa.ChunkedArray) -> bool:
+    return bool(pa.types.is_string(column.type))
+
+
+def is_number(value: str) -> bool:
+    try:
+        float(value)
+    except ValueError:
+        return False
+    return True
+
+
+def looks_like_number(value: str) -> bool:
+    """Also `12,5`, `1,234.50`, `$3` and `40 %`, which float() does not take."""
+    return is_number(value.strip("$€£% \t").replace(",", ""))
+
+
+def refuse_text(column: pa.ChunkedArray, what: str, source: str) -> None:
+    """Refuse a text column where numbers must be, by its first value that is no number."""
+    if is_text(column):
+        values = column.to_pylist()
+        stray = (row for row, value in enumerate(values) if value is not None and not is_number(value))
+        row = next(stray, next(row for row, value in enumerate(values) if value is not None))
+        raise UserError(
+            f"{what} holds text in {source}: '{values[row]}' in row {row + 1}; it must be numbers like 12.5, "
+            "or empty where a value is missing."
+        )
+
+
+def refuse_stray_text(column: pa.ChunkedArray, name: str, source: str) -> None:
+    """Refuse a column that is text only because of a few values: it would become an indicator for each number."""
+    if not is_text(column):
+        return
+    counts = {item["values"]: item["counts"] for item in pc.value_counts(column.drop_null()).to_pylist()}
+    if bad := stray(counts):
+        values = column.to_pylist()
+        row = next(row for row, value in enumerate(values) if value in bad)
+        raise stray_text(name, source, f"'{values[row]}' in row {row + 1}")
+
+
+def stray(counts: Mapping[str, int]) -> set[str]:
+    """Of text and how often it is there: what is no number, if at least half of all looks like numbers."""
+    like = sum(count for value, count in counts.items() if looks_like_number(value))
+    bad = {value for value in counts if not is_number(value)}
+    return bad if 2 * like >= sum(counts.values()) else set()
+
+
+def stray_text(name: str, source: str, what: str) -> UserError:
+    return UserError(
+        f"Column {name} of {source} holds numbers, but {what}; numbers are like 12.5, and a missing value is an empty "
+        "cell. Correct it, or leave the column out of data.features."
+    )

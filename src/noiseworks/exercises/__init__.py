@@ -1,1 +1,0 @@
-"""`make exercises`: every experiment run, every claim judged, the report written."""

@@ -1,0 +1,114 @@
+"""The table that a run prints."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from noiseworks.exact import optimal_ranges
+from noiseworks.inference import LEVEL
+from noiseworks.inference.covariance import BIASED, HOW, SUSPICIOUS
+from noiseworks.noise import Gaussian
+from noiseworks.outcome import Outcome
+from noiseworks.problem import Problem
+from noiseworks.text_table import layout as layout
+
+MOST = 6  # coefficients
+
+
+def not_unique(problem: Problem, outcome: Outcome, metrics: Mapping[str, float]) -> list[str]:
+    """A line with the coefficients that can move, and how far, without anything lost; for replicates how often."""
+    unique = metrics.get("exact/unique", 1.0)
+    if unique == 1:
+        return []
+    if len(outcome.theta) > 1:
+        return [f"the optimum is not unique in {100 * (1 - unique):.3g} % of the replicates"]
+    if problem.num_rows("train") > len(problem.parts["train"]):  # streamed: these are a sample
+        return ["the optimum is not unique"]
+    ranges = sorted(zip(problem.terms, optimal_ranges(problem).tolist()), key=lambda each: each[0] != "intercept")
+    shown = [(term, f"{low:.6g}", f"{high:.6g}") for term, (low, high) in ranges]
+    moving = [f"{term} from {low} to {high}" for term, low, high in shown if low != high]
+    more = f", and {len(moving) - MOST} more" if len(moving) > MOST else ""
+    return [f"not unique: {', '.join(moving[:MOST])}{more}"] if moving else []
+
+
+PARTS = ("train", "val", "test")
+
+
+def summary(title: str, problem: Problem, outcome: Outcome, metrics: dict[str, float]) -> str:
+    """Coefficients beside the exact ones, then metrics by part, in the units of the data."""
+    blocks = [title]
+    if problem.terms and len(outcome.failures) < len(outcome.theta):
+        blocks.append(_coefficients(problem, outcome))
+        blocks += not_unique(problem, outcome, metrics)
+    if outcome.errors_by is not None:
+        blocks.append(_inference(problem, outcome, metrics))
+    blocks.append(_metrics(metrics, len(outcome.theta)))
+    for k, reason in sorted(outcome.failures.items())[:5]:
+        blocks.append(f"replicate {k} failed: {reason}")
+    return "\n\n".join(blocks)
+
+
+def _coefficients(problem: Problem, outcome: Outcome) -> str:
+    good = [k for k in range(len(outcome.theta)) if k not in outcome.failures]
+    columns = {outcome.kind if outcome.kind != "optimum" else "exact": outcome.coefficients[good]}
+    if outcome.exact is not None:
+        columns["exact"] = outcome.exact[good]
+    if outcome.standard_errors is not None:
+        columns["standard error"] = outcome.standard_errors[good]
+    if outcome.intervals is not None and len(good) == 1:
+        columns[f"{100 * LEVEL:g} % from"], columns["to"] = outcome.intervals[good].unbind(2)
+    header = ["coefficient", *columns]
+    if len(good) > 1:
+        header = ["coefficient", *(f"{name} (mean)" for name in columns)]
+        columns["std"] = next(iter(columns.values()))
+        header.append("std over replicates")
+    rows = []
+    for j in sorted(range(len(problem.terms)), key=lambda j: problem.terms[j] != "intercept"):
+        values = [(v[:, j].std() if name == "std" else v[:, j].mean()).item() for name, v in columns.items()]
+        rows.append([problem.terms[j], *("none" if math.isnan(value) else f"{value:.6g}" for value in values)])
+    if outcome.scale is not None:
+        name = problem.noise.scale_name or "scale"
+        rows.append([f"{name} of the noise", f"{outcome.scale[good].mean().item():.6g}"])
+    return layout([header, *rows])
+
+
+def _inference(problem: Problem, outcome: Outcome, metrics: dict[str, float]) -> str:
+    """What the standard errors take for granted, and the criteria."""
+    assert outcome.errors_by is not None
+    explained = "R-squared" if isinstance(problem.noise, Gaussian) else "deviance explained"
+    names = {
+        "exact/deviance_explained": explained,
+        "exact/log_likelihood": "log-likelihood",
+        "exact/aic": "AIC",
+        "exact/bic": "BIC",
+    }
+    if outcome.errors_by == BIASED:
+        lines = ["no standard errors: optimizer.ridge draws the coefficients to zero, and the bias is not known"]
+    else:
+        lines = [f"standard errors by {outcome.errors_by}: {HOW[outcome.errors_by]}"]
+    criteria = [f"{name} {metrics[key]:.6g}" for key, name in names.items() if key in metrics]
+    lines += [", ".join(criteria)] if criteria else []
+    if failed := metrics.get("exact/bootstrap_failed"):
+        lines.append(f"{failed:g} bootstrap replicates have no answer, or too few rows for one, and are left out")
+    if (times := metrics.get("exact/overdispersion", 1.0)) > SUSPICIOUS and outcome.errors_by == "information":
+        lines.append(
+            f"the counts vary {times:.2g} times as much as {problem.noise.name} noise says: these standard errors are "
+            "too small, those of optimizer.standard_errors=HC3 are not"
+        )
+    return "\n".join(lines)
+
+
+def _metrics(metrics: dict[str, float], K: int) -> str:
+    parts = [part for part in PARTS if f"{part}/nll" in metrics]
+    names = {"nll": "nll per example", "mae": "mean absolute error", "rmse": "root mean square error"}
+    rows = [["metric" if K == 1 else "metric (mean)", *parts]]
+    for key, name in names.items():
+        rows.append([name, *(f"{metrics[f'{part}/{key}']:.6g}" for part in parts)])
+    text = layout(rows)
+    if "param/error" in metrics:
+        text += (
+            f"\n\ndistance to the exact coefficients: {metrics['param/error']:.3g} "
+            f"({100 * metrics['param/relative_error']:.3g} % of their norm)"
+        )
+    return text

@@ -1,0 +1,180 @@
+"""Noise models ranked by the likelihood of the test rows of a sweep."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from noiseworks.runs.artifacts import to_json
+from noiseworks.runs.held_out import Array, HeldOut, noise_key
+from noiseworks.runs.journal import Row
+from noiseworks.runs.printed_table import layout
+from noiseworks.sweep.table import best_first, cell, name_of_objective, varied
+from noiseworks.tracking.contents import mlflow_name
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A noise model, by its best job, on the test rows: log-likelihood per example, in units of the data, its
+    difference to that of the best noise model, and the standard error of this difference, over rows in pairs."""
+
+    noise: str
+    job: int
+    run: str | None
+    log_likelihood: float
+    difference: float
+    standard_error: float
+
+
+@dataclass(frozen=True)
+class NoiseChoice:
+    """candidates: the best first; none: `why` there is no comparison.
+
+    by_cell: densities have met counts, and are taken for what they give to unit cells; left_out: those that cannot.
+    """
+
+    candidates: Sequence[Candidate] = ()
+    num_rows: int = 0
+    by_cell: bool = False
+    left_out: Sequence[str] = ()
+    why: str = ""
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        found: dict[str, float] = {}
+        for each in self.candidates:
+            name = f"held_out/{mlflow_name(each.noise)}"
+            found |= {name: each.log_likelihood, f"{name}/difference": each.difference}
+            found[f"{name}/standard_error"] = each.standard_error
+        return {name: value for name, value in found.items() if math.isfinite(value)}
+
+    def save(self, folder: Path) -> list[Path]:
+        if not self.candidates:
+            return []
+        lines = [{key: _plain(value) for key, value in asdict(each).items()} for each in self.candidates]
+        facts = {"num_rows": self.num_rows, "by_cell": self.by_cell, "noise_models": lines}
+        (folder / "noise_models.json").write_bytes(to_json(facts))
+        return [folder / "noise_models.json"]
+
+
+def choose_noise(folder: Path, rows: Sequence[Row]) -> NoiseChoice | None:
+    """None where the sweep has a single noise model, or no test rows."""
+    if not any(key == "noise" or key.startswith("noise.") for key in varied(rows)):
+        return None
+    best = _best_of_each(rows)
+    kept = {noise: found for noise, row in best.items() if (found := HeldOut.load(folder, row.job))}
+    if len(kept) < 2:
+        return _nothing_kept(best)
+    if len({row.test_rows for row in rows if row.objective is not None}) > 1:
+        return NoiseChoice(
+            why="their jobs have different test rows; data.seed=0, or another number, makes them the same, and for "
+            "synthetic data noise@data.noise=..., one truth for all"
+        )
+    counts = [found.counts for found in kept.values()]
+    by_cell = any(counts) and not all(counts)
+    values = {noise: found.cell if by_cell else found.density for noise, found in kept.items()}
+    known = {noise: value for noise, value in values.items() if value is not None}
+    if len(known) < 2:
+        return NoiseChoice(why="densities and counts can only be compared where the target is whole numbers")
+    weights = next(iter(kept.values())).weights
+    candidates = [Candidate(noise, best[noise].job, best[noise].run, *facts) for noise, facts in paired(known, weights)]
+    return NoiseChoice(candidates, len(next(iter(known.values()))), by_cell, [*values.keys() - known.keys()])
+
+
+def _nothing_kept(best: Mapping[str, Row]) -> NoiseChoice | None:
+    if len(best) < 2 or not all("test/nll" in row.metrics for row in best.values()):
+        return None
+    if any("test/nll/count" in row.metrics for row in best.values()):
+        return NoiseChoice(why="each replicate has test rows of its own; with replicates=1 they are compared")
+    return NoiseChoice(
+        why="streamed rows are not kept one by one; the means are in the column test/nll of sweep.parquet"
+    )
+
+
+def paired(values: Mapping[str, Array], weights: Array | None = None) -> list[tuple[str, tuple[float, float, float]]]:
+    """name -> (mean, mean of the differences d_i to the best's, its standard error), the best first.
+
+    values (n,) each. Means are weighted; the standard error is sqrt(sum w^2 (d - mean d)^2) / sum w times sqrt(n /
+    (n - 1)): sd / sqrt(n) for equal weights.
+    """
+    w = np.ones_like(next(iter(values.values()))) if weights is None else weights
+    means = {name: float(np.average(value, weights=w)) for name, value in values.items()}
+    order = sorted(means, key=lambda name: -means[name])
+    found = []
+    for name in order:
+        with np.errstate(invalid="ignore"):  # a noise that gives a row no probability
+            d = values[name] - values[order[0]]
+            difference = float(np.average(d, weights=w))
+            error = float(np.linalg.norm(w * (d - difference)) / w.sum() * np.sqrt(len(d) / max(len(d) - 1, 1)))
+        found.append((name, (means[name], difference, error)))
+    return found
+
+
+def _best_of_each(rows: Sequence[Row]) -> dict[str, Row]:
+    """Noise model -> its job of the best objective, in the order of the jobs: the test rows have no say in it."""
+    groups: dict[Hashable, Row] = {}
+    for row in best_first(rows, maximize=False):
+        if row.answer is not None:
+            groups.setdefault(noise_key(row.answer["noise"], row.swept), row)
+    keys = [key for key in varied(rows) if key.startswith("noise.")]
+    return {_name(row, keys): row for row in sorted(groups.values(), key=lambda row: row.job)}
+
+
+def _name(row: Row, keys: Sequence[str]) -> str:
+    """student_t, or asymmetric_laplace tau=0.9 where that differs."""
+    assert row.answer is not None
+    option = row.swept.get("noise", row.answer["noise"])
+    settings = (f"{key.removeprefix('noise.')}={cell(row.swept[key])}" for key in keys if key in row.swept)
+    return " ".join([str(option), *settings])
+
+
+def _plain(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+MOST = 20  # lines
+CLEAR = 2.0  # standard errors
+
+
+def noise_table(choice: NoiseChoice, rows: Sequence[Row]) -> str:
+    """Log-likelihood per test example, the difference to the best, and whether it says anything."""
+    if not choice.candidates:
+        return f"noise models are not compared on the test rows: {choice.why}"
+    of_job = {row.job: row for row in rows}
+    others = [key for key in varied(rows) if key != "noise" and not key.startswith("noise.")]
+    table = [["noise model", "log-likelihood", "difference", "std error", "job", *others]]
+    for each in choice.candidates[:MOST]:
+        difference = [f"{each.difference:.4f}", f"{each.standard_error:.4f}"] if len(table) > 1 else ["", ""]
+        settings = [cell(of_job[each.job].swept.get(key)) for key in others]
+        table.append([each.noise, f"{each.log_likelihood:.4f}", *difference, str(each.job), *settings])
+    title = f"noise models on the {choice.num_rows:,} test rows, log-likelihood per example in the units of the data:"
+    return "\n\n".join([title, layout(table), "\n".join(_remarks(choice, rows))])
+
+
+def _remarks(choice: NoiseChoice, rows: Sequence[Row]) -> list[str]:
+    remarks = [verdict(choice.candidates)]
+    if choice.by_cell:
+        remarks.append("densities meet counts: of a density it is that of the unit cell, log P(y - 1/2 < Y <= y + 1/2)")
+    if choice.left_out:
+        remarks.append(f"left out, since the probability of a cell is not known: {', '.join(choice.left_out)}")
+    if len([row for row in rows if row.objective is not None]) > len(choice.candidates) + len(choice.left_out):
+        remarks.append(f"each by its job of the best {name_of_objective(rows)}")
+    if (more := len(choice.candidates) - MOST) > 0:
+        remarks.append(f"and {more} more in noise_models.json")
+    return remarks
+
+
+def verdict(candidates: Sequence[Candidate]) -> str:
+    """Whether the best is better than all others by two standard errors."""
+    best, *others = candidates
+    if best.log_likelihood == -math.inf:
+        return "none of them gives every test row a probability"
+    close = [each.noise for each in others if each.difference >= -CLEAR * each.standard_error]
+    if not close:
+        return f"{best.noise} is better than the others by more than two standard errors"
+    return f"{best.noise} is the best, but not by two standard errors: {', '.join(close[:5])} may be as good"

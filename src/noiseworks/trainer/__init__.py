@@ -1,3 +1,0 @@
-from noiseworks.trainer.settings import Settings
-
-__all__ = ["Settings"]
