@@ -57,6 +57,7 @@ def timed(module: Any, name: str) -> Iterator[list[float]]:
 def sweep(*arguments: str) -> dict[str, float]:
     """One study: seconds in all, in the launcher and in training, and the best value."""
     import noiseworks.sweep.group_run as training
+
     from hydra_members import current as _current
     from hydra_members.search import search as _search
     from noiseworks.cli import main

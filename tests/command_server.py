@@ -22,9 +22,9 @@ import optuna.importance
 import pytorch_lightning
 import torch
 
-import noiseworks.runs.run
 import noiseworks.search.summary
 import noiseworks.sweep.batch
+import noiseworks.sweep.one_job
 import noiseworks.sweep.parent_run
 import noiseworks.tracking.live_run
 import noiseworks.tracking.logged_model

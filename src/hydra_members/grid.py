@@ -46,6 +46,8 @@ class Grid(basic_sweeper.BasicSweeper):
     def sweep(self, arguments: list[str]) -> Any:
         assert self.config is not None
         assert self.hydra_context is not None
+        if hasattr(self.task, "sweep_begins"):
+            self.task.sweep_begins(self.config)
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         overrides = parser.parse_overrides([*self._parse_config(), *arguments])
         _refuse_intervals(overrides)

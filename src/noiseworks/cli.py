@@ -5,80 +5,136 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from collections.abc import Collection, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
-from noiseworks import signals as stop
 from noiseworks.errors import FitFailed, UserError
 from noiseworks.paths import conf_folder
-from noiseworks.sweep.callback import SweepBegins
+from noiseworks.signals import Signals
+from noiseworks.sweep.beginning import begin_sweep, leave, sweep_folder
+
+if TYPE_CHECKING:
+    from hydra_members.protocol import Batch, EndedJob
 
 CONFIRMING, FRESH = 10, 1_000_000  # seeds, and how far they are from those of the study
-FULL_ERROR_WANTED = "NOISEWORKS_FULL_ERROR"  # what HYDRA_FULL_ERROR was when the command was typed
 
 
-def task(cfg: DictConfig) -> Any:
-    """One job. A sweep goes on when a job of it fails, so there the exception is Hydra's to keep.
+class Command:
+    """One run of the command: the task that Hydra calls, what it is told on the way, and how it ends.
 
-    Importing torch, Lightning and MLflow makes millions of objects and no garbage: without the collector it takes a
-    third less. `run` turns it on again.
+    `main` makes one and hands it on. Its methods are those of `hydra_members.protocol.SweepTask`. Importing torch,
+    Lightning and MLflow makes millions of objects and no garbage: without the collector it takes a third less.
     """
-    gc.disable()
-    from noiseworks.runs.run import run
 
-    stop.check()
-    try:
-        return run(cfg)
-    except Exception as error:
-        stop.check()
-        message = _explained(error)
-        if message is not None and HydraConfig.get().mode == RunMode.MULTIRUN:
-            print(f"noiseworks: job {HydraConfig.get().job.num}: {message}", file=sys.stderr)
-        elif message is not None and os.environ.get(FULL_ERROR_WANTED) != "1":
-            _complain(message, error)
-        raise
+    def __init__(self) -> None:
+        self.signals = Signals()
+        self.wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
+        self.sweep: DictConfig | None = None  # its whole configuration
+        self.begun = Path()  # the folder in which the sweep began
+        self.study: Any = None  # the optuna.Study that this process works on
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For processes that run jobs: studies stay where they are."""
+        return self.__dict__ | {"study": None}
 
-def run_batch(batch: Any) -> Any:
-    """Many jobs at once, from Hydra's vectorized launcher."""
-    gc.disable()
-    from noiseworks.sweep.batch import run_batch
+    def __call__(self, cfg: DictConfig) -> Any:
+        """One job. A sweep goes on when a job of it fails, so there the exception is Hydra's to keep."""
+        gc.disable()
+        from noiseworks.sweep.one_job import run_one_job
 
-    return run_batch(batch)
+        _collect_again()
+        self.signals.check()
+        in_sweep = HydraConfig.get().mode == RunMode.MULTIRUN
+        if in_sweep and self.sweep is None:  # by a sweeper of somebody else's
+            self._sweep_of_others()
+        try:
+            return run_one_job(cfg, self.signals.check)
+        except Exception as error:
+            self.signals.check()
+            message = _explained(error)
+            if message is not None and in_sweep:
+                print(f"noiseworks: job {HydraConfig.get().job.num}: {message}", file=sys.stderr)
+            elif message is not None and not self.wants_traceback:
+                _complain(message, error)
+            raise
 
+    def run_batch(self, batch: Batch) -> Sequence[Any]:
+        """Many jobs at once, from Hydra's vectorized launcher."""
+        gc.disable()
+        from noiseworks.sweep.batch import run_batch
 
-def recover(sweep_dir: str, numbers: Any) -> Any:
-    """What has ended of a sweep that is started again."""
-    from noiseworks.sweep.recovery import recover
+        _collect_again()
+        return run_batch(batch, self.signals.check)
 
-    return recover(Path(sweep_dir), numbers)
+    def recover(self, sweep_dir: str, numbers: Collection[int] | None) -> Sequence[EndedJob]:
+        """What has ended of a sweep that is started again."""
+        from noiseworks.sweep.recovery import recover
 
+        return recover(Path(sweep_dir), numbers)
 
-def confirming(config: dict[str, Any], seeds: int | None) -> tuple[list[str], int]:
-    """The overrides that train the best of a study on seeds that it has not seen, side by side."""
-    seeds = CONFIRMING if seeds is None else seeds
-    return [f"seed={config['seed'] + FRESH}", f"replicates={seeds}"], seeds
+    def confirming(self, config: dict[str, Any], seeds: int | None) -> tuple[list[str], int]:
+        """The overrides that train the best of a study on seeds that it has not seen, side by side."""
+        seeds = CONFIRMING if seeds is None else seeds
+        return [f"seed={config['seed'] + FRESH}", f"replicates={seeds}"], seeds
 
+    def sweep_begins(self, config: DictConfig) -> None:
+        self.sweep, self.begun = config, begin_sweep(config, list(config.hydra.overrides.task))
 
-task.run_batch, task.recover, task.confirming = run_batch, recover, confirming  # type: ignore[attr-defined]
+    def study_opened(self, study: Any) -> None:
+        self.study = study
+
+    def start(self) -> None:
+        try:
+            hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="config")(self)()
+        finally:
+            self.signals.check()
+
+    def end_sweep(self, error: BaseException | None) -> str | None:
+        """A sentence if jobs of a sweep failed; `error` is what Hydra ended with, however it did."""
+        if self.sweep is None:
+            return None
+        folder = sweep_folder(self.sweep)  # another one than that in which it began, where it goes on with an earlier
+        if folder != self.begun:
+            leave(self.begun)
+        if not any((folder / name).exists() for name in ("jobs.jsonl", "parents.json")):
+            return None  # it never started: a dry run, or a mistake found before
+        from noiseworks.sweep.report import report_jobs
+        from noiseworks.sweep.summary import end_sweep
+
+        make_report = report_jobs
+        if self.study is not None:
+            from noiseworks.search.summary import report_search
+
+            make_report = partial(report_search, self.study, error)
+        return end_sweep(folder, make_report, error)
+
+    def _sweep_of_others(self) -> None:
+        """Hydra's own sweepers do not say when a sweep begins; what was typed they keep in multirun.yaml."""
+        hydra_config = HydraConfig.get()
+        kept = Path(hydra_config.sweep.dir) / "multirun.yaml"
+        whole = OmegaConf.load(kept) if kept.exists() else OmegaConf.create({"hydra": hydra_config})
+        assert isinstance(whole, DictConfig)
+        folder = OmegaConf.create({"hydra": {"sweep": {"dir": str(hydra_config.sweep.dir)}, "sweeper": {}}})
+        self.sweep, self.begun = folder, begin_sweep(folder, list(whole.hydra.overrides.task))
 
 
 def main() -> None:
     """Exit status 0: done; 1: a fit failed; 2: a mistake in what was asked for; 130, 143: stopped by a signal."""
-    wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
-    os.environ[FULL_ERROR_WANTED] = str(int(wants_traceback))
+    command = Command()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come through to here
-    stop.exit_on_signals()
+    command.signals.exit_on_signals()
     try:
-        _start()
+        command.start()
     except BaseException as error:
-        jobs_failed = _end_sweep(error)
-        if wants_traceback or not isinstance(error, Exception):
+        jobs_failed = command.end_sweep(error)
+        if command.wants_traceback or not isinstance(error, Exception):
             raise
         message = _explained(error)
         if jobs_failed and message is not None:
@@ -87,24 +143,12 @@ def main() -> None:
         if message is None:
             raise
         _complain(message, error)
-    _end_sweep(None)
+    command.end_sweep(None)
 
 
-def _start() -> None:
-    try:
-        hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="config")(task)()
-    finally:
-        stop.check()
-
-
-def _end_sweep(error: BaseException | None) -> str | None:
-    """A sentence if jobs of a sweep failed."""
-    folder = SweepBegins.folder()
-    if folder is None or not any((folder / name).exists() for name in ("jobs.jsonl", "parents.json")):
-        return None  # it never started: a dry run, or a mistake found before
-    from noiseworks.sweep.summary import end_sweep
-
-    return end_sweep(folder, error)
+def _collect_again() -> None:
+    gc.freeze()  # what was imported stays
+    gc.enable()
 
 
 def _explained(error: Exception) -> str | None:

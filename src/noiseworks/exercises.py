@@ -29,7 +29,7 @@ PRELOADED = [
     "hydra_members.launcher",
     "matplotlib.backends.backend_agg",
     "mlflow.store.tracking.sqlalchemy_store",
-    "noiseworks.runs.run",
+    "noiseworks.sweep.one_job",
     "noiseworks.studies",
     "noiseworks.sweep.batch",
     "noiseworks.sweep.summary",

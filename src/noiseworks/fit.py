@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ from noiseworks.data.minibatches import MinibatchBlocks
 from noiseworks.errors import UserError
 from noiseworks.exact import Exact, Inference, SolutionCache, method_of, ridge_of
 from noiseworks.exact_inference import Wanted, inferences
+from noiseworks.metrics import METRICS, OF_ANSWERS
 from noiseworks.outcome import Curve, Outcome
 from noiseworks.problem import Stream
 from noiseworks.solvers.naive import METHODS as NAIVE
@@ -20,7 +21,7 @@ from noiseworks.solvers.solution import Solution
 from noiseworks.streams import generator
 from noiseworks.train.ensemble import Ensemble, Member
 from noiseworks.train.module import LinearRegression
-from noiseworks.train.monitor import Bar, Monitor, Points, Prune
+from noiseworks.train.monitor import Monitor, Watch
 from noiseworks.train.optimizers import takes_all_rows
 from noiseworks.train.settings import Settings
 
@@ -47,13 +48,11 @@ def train(
     settings: Settings,
     curve_points: int = 1000,
     keep_path: bool = False,
-    live: Callable[[Points], None] | None = None,
-    bar: Bar | None = None,
-    prune: Prune | None = None,
+    watch: Watch | None = None,
 ) -> Outcome:
     """Train members that share shapes, batch size, order and what `shared_settings` says, in one Lightning fit."""
     data = members[0].problem.data
-    monitor = Monitor(settings, curve_points, live, bar, prune)
+    monitor = Monitor(settings, curve_points, watch or Watch())
     lightning = settings.lightning([monitor])
     ensemble = Ensemble(members, settings.dtype, lightning.strategy.root_device)
     ensemble.solve(members)
@@ -66,8 +65,8 @@ def train(
     lightning.fit(module, datamodule=blocks)
     everyone = torch.arange(len(members), device=ensemble.device)
     metrics, theta = monitor.metrics, monitor.theta.to(ensemble.device)
-    if ensemble.parts["test"].y.shape[1]:
-        metrics |= ensemble.evaluate(theta, everyone, ["test"])[0]
+    wanted = {name: METRICS if name == "test" else OF_ANSWERS for name in ensemble.names}
+    metrics |= ensemble.evaluate(theta, everyone, wanted)[0]
     metrics |= {"trainer/epochs": monitor.epochs, "trainer/steps": monitor.steps}
     metrics["trainer/world_size"] = torch.full((len(members),), float(lightning.world_size))
     outcome = _outcome(ensemble, theta, metrics, monitor.scale)
@@ -100,8 +99,8 @@ def solve_exactly(members: Sequence[Member], answers: Sequence[Solution | UserEr
     theta = torch.full((len(members), *first.theta.shape), math.nan, dtype=torch.float64)
     theta[list(found)] = torch.stack([answer.theta for answer in found.values()])
     ensemble = Ensemble(members, torch.float64, torch.device("cpu"))
-    names = [name for name in ("train", "val", "test") if ensemble.parts[name].y.shape[1]]
-    metrics, scale = ensemble.evaluate(theta, torch.arange(len(members)), names)
+    wanted = dict.fromkeys(ensemble.names, METRICS)
+    metrics, scale = ensemble.evaluate(theta, torch.arange(len(members)), wanted)
     if first.kind in NAIVE:
         ensemble.solve(members)
         metrics |= ensemble.parameter_error(theta, torch.arange(len(members)))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-FROM_EXACT = ("param/error", "param/relative_error")
+from noiseworks.metrics import FROM_EXACT
 
 
 @dataclass(frozen=True)

@@ -12,24 +12,22 @@ import sys
 from types import FrameType
 from typing import NoReturn
 
-_came: list[int] = []
 
+class Signals:
+    """Those that this process was sent; `main` makes one and hands it on."""
 
-def exit_on_signals() -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):  # of a KeyboardInterrupt Lightning would make exit status 1
-        signal.signal(number, _exit)
+    def __init__(self) -> None:
+        self.received: list[int] = []
 
+    def exit_on_signals(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):  # of a KeyboardInterrupt Lightning would make exit status 1
+            signal.signal(number, self._exit)
 
-def _exit(number: int, frame: FrameType | None) -> NoReturn:
-    _came.append(number)
-    sys.exit(128 + number)
+    def _exit(self, number: int, frame: FrameType | None) -> NoReturn:
+        self.received.append(number)
+        sys.exit(128 + number)
 
-
-def came() -> bool:
-    return bool(_came)
-
-
-def check() -> None:
-    """SystemExit if a signal came."""
-    if _came:
-        sys.exit(128 + _came[0])
+    def check(self) -> None:
+        """SystemExit if a signal came."""
+        if self.received:
+            sys.exit(128 + self.received[0])

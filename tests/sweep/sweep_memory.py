@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import torch
+from noiseworks.sweep.group_run import run_group
 from sweep_jobs import Bar, composed, jobs_of, make_jobs
 
-from noiseworks.sweep.group_run import run_group
 from noiseworks.sweep.groups import GIB, Group, make_groups
 
 BASE = ["data=synthetic", "data.num_features=10", "trainer.max_epochs=2", "tracking=none"]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from mlflow.entities import Run
+from noiseworks.sweep.group_run import run_group
 from sweep_batches import SMALL, run_jobs
 from sweep_jobs import Bar, composed, jobs_of
 from sweep_runs import PARENT, artifacts
@@ -20,7 +21,6 @@ from noiseworks.runs.journal import Row
 from noiseworks.runs.result import Ended
 from noiseworks.sweep.batch import run_batch
 from noiseworks.sweep.best import Best
-from noiseworks.sweep.group_run import run_group
 from noiseworks.sweep.groups import GIB, make_groups
 from noiseworks.sweep.table import best_first, summary
 from noiseworks.tracking.parents import StudyFacts

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from noiseworks.sweep.group_run import run_group
 from numpy.typing import NDArray
 from scipy import stats
 from sweep_jobs import Bar, make_jobs
@@ -22,7 +23,6 @@ from noiseworks.runs.held_out import FOLDER
 from noiseworks.runs.journal import Row
 from noiseworks.streams import generator
 from noiseworks.sweep.batch import _keep_held_out
-from noiseworks.sweep.group_run import run_group
 from noiseworks.sweep.groups import GIB, make_groups
 from noiseworks.sweep.noise_ranking import Candidate, choose_noise, paired, verdict
 from noiseworks.tracking.parents import SweepFolder

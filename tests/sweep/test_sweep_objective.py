@@ -11,6 +11,7 @@ import pytest
 import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
+from noiseworks.runs.run import run
 from omegaconf import OmegaConf
 from sweep_batches import SMALL, UNTRACKED, child, journal, run_jobs
 from sweep_jobs import make_jobs
@@ -19,7 +20,6 @@ from sweep_runs import BASIC, Left, artifacts, assert_same_runs, read_any, sweep
 from command_line import QUIET
 from noiseworks.errors import FitFailed, UserError
 from noiseworks.paths import conf_folder
-from noiseworks.runs.run import run
 
 TRACKED = [*SMALL, "tracking.model=false"]
 TEST_ROWS = "data.test_fraction=0.2"

@@ -13,7 +13,6 @@ from omegaconf import OmegaConf
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from hydra_members import current as _current
 from hydra_members.composer import Composer
 from hydra_members.resume import launch_numbered
 from hydra_members.search.confirmation import confirm
@@ -37,6 +36,9 @@ SAY_SECONDS = 1.0
 
 def search(settings: "StudySweeper", arguments: Sequence[str]) -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # what it would say of a study is said here
+    task: Any = settings.task_function
+    if hasattr(task, "sweep_begins"):
+        task.sweep_begins(settings.config)
     plan = Plan(settings, arguments)
     composer = Composer(settings.hydra_context.config_loader, settings.config)
     if getattr(settings.launcher, "dry_run", False):
@@ -47,7 +49,8 @@ def search(settings: "StudySweeper", arguments: Sequence[str]) -> None:
     storage, place = open_storage(settings.storage)
     study, about, folder = open_study(plan.question(), storage, place, settings.config)
     OmegaConf.save(settings.config, folder / "multirun.yaml")
-    _current.study = study
+    if hasattr(task, "study_opened"):
+        task.study_opened(study)
     log.info(f"Study name: {study.study_name}")
     log.info(f"Storage: {place}")
     log.info(f"Sampler: {plan.sampler.name}")

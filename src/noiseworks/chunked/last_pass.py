@@ -13,6 +13,7 @@ from noiseworks.chunked.problem import ChunkedProblem
 from noiseworks.inference.density import STEPS, at_the_edge, smoothed
 from noiseworks.inference.scores import RowScores
 from noiseworks.inference.whitened import inverse_root
+from noiseworks.metrics import METRICS, Metric
 from noiseworks.noise import Gaussian, Noise, Poisson
 from noiseworks.problem import Part
 from noiseworks.solvers.chunked import solve_chunked
@@ -136,24 +137,23 @@ TINY = 1e-300  # the rate that stands for zero, as in `inference.criteria`
 
 @dataclass
 class Fit:
-    """Sums over the rows of a part, in units of the data: of w, w nll, w |y - prediction| and w (y - prediction)^2."""
+    """Sums over the rows of a part, in units of the data: of w, and of w times the term of each metric."""
 
     weight: float = 0.0
-    nll: float = 0.0
-    absolute: float = 0.0
-    square: float = 0.0
+    sums: dict[Metric, float] = field(default_factory=dict)
 
     def add(self, noise: Noise, eta: Tensor, part: Part) -> None:
         w = torch.ones_like(part.y) if part.weights is None else part.weights
         left = part.y - noise.predict(eta)
         self.weight += float(w.sum())
-        self.nll += float(w @ noise.nll(eta, part.y))
-        self.absolute += float(w @ left.abs())
-        self.square += float(w @ left.square())
+        nll = noise.nll(eta, part.y)
+        for metric in METRICS:
+            if metric.from_sums:
+                self.sums[metric] = self.sums.get(metric, 0.0) + float(w @ metric.term(left, nll))
 
     def metrics(self, name: str) -> dict[str, float]:
-        means = self.nll / self.weight, self.absolute / self.weight, (self.square / self.weight) ** 0.5
-        return {f"{name}/{key}": value for key, value in zip(("nll", "mae", "rmse"), means)}
+        means = {metric: torch.tensor(total / self.weight, dtype=torch.float64) for metric, total in self.sums.items()}
+        return {f"{name}/{metric.name}": metric.finish(mean).item() for metric, mean in means.items()}
 
 
 @dataclass

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from hydra_members.protocol import config_key
 from noiseworks.chunked.fit import check_chunkable
 from noiseworks.chunked.problem import chunked_problem
+from noiseworks.config.experiment import digest
 from noiseworks.config.instantiation import Pieces
 from noiseworks.config.objective import Objective, make_objective
 from noiseworks.data.base import Data
@@ -61,6 +62,11 @@ class Job:
     def experiment(self) -> str:
         """The name of the MLflow experiment."""
         return self.choices.get("experiment") or "default"
+
+    @property
+    def experiment_digest(self) -> str | None:
+        """Of what the experiment's runs depend on; None for one that is not in conf/experiment."""
+        return digest(self.experiment)
 
     @property
     def key(self) -> str:

@@ -15,7 +15,6 @@ from omegaconf import OmegaConf
 from yaml.representer import SafeRepresenter
 
 from noiseworks.config.job import Job
-from noiseworks.config.objective import Objective
 from noiseworks.inference import LEVEL
 from noiseworks.outcome import Outcome
 from noiseworks.problem import Problem
@@ -58,7 +57,13 @@ T = TypeVar("T")
 ENCODE = json.JSONEncoder(allow_nan=False).encode
 
 
-def files(job: Job, problem: Problem | None, outcome: Outcome | None, metrics: dict[str, float]) -> dict[str, bytes]:
+def files(
+    job: Job,
+    problem: Problem | None,
+    outcome: Outcome | None,
+    metrics: dict[str, float],
+    coefficients: dict[str, Any] | None,
+) -> dict[str, bytes]:
     """Name -> content; of a job that had no outcome, or is no fit, what there is."""
     content = {"config.yaml": to_yaml(job.config).encode()}
     if outcome is None:
@@ -66,8 +71,8 @@ def files(job: Job, problem: Problem | None, outcome: Outcome | None, metrics: d
     content["metrics.json"] = to_json(metrics)
     if problem is None:
         return content | ({"replicates.parquet": to_parquet(copies(outcome))} if job.replicates > 1 else {})
-    if answer := coefficients(problem, outcome):
-        content["coefficients.json"] = to_json(answer)
+    if coefficients is not None:
+        content["coefficients.json"] = to_json(coefficients)
     if job.replicates > 1:
         content["replicates.parquet"] = to_parquet(replicates(problem, outcome))
     if outcome.path is not None:
@@ -131,18 +136,6 @@ def final_metrics(outcome: Outcome) -> dict[str, float]:
             metrics[f"{name}/variance"] = finite.var().item() if len(finite) > 1 else 0.0
             metrics[f"{name}/count"] = float(len(finite))
     return metrics
-
-
-def objective(outcome: Outcome, wanted: Objective) -> list[float]:
-    """What a sweep minimises: the mean over the replicates of each metric that is asked for."""
-    return [mean_of_all(outcome, name) for name in wanted.names_in(outcome.names)]
-
-
-def mean_of_all(outcome: Outcome, name: str) -> float:
-    """Infinite where a replicate failed, else a step size at which half of them diverge could be the best; and where
-    the model gives an observation no probability."""
-    mean = math.inf if outcome.failures else outcome.last(name).double().mean().item()
-    return mean if math.isfinite(mean) else math.inf
 
 
 def to_json(content: dict[str, Any]) -> bytes:

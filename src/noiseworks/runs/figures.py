@@ -3,8 +3,8 @@ hence the arrays."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from matplotlib.axes import Axes
@@ -43,24 +43,23 @@ MAX_POINTS = 2000
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#555555"  # Okabe and Ito: told apart by the colour-blind, too
 
 
-def draw_all(folder: Path, problem: Problem, outcome: Outcome) -> list[Path]:
-    """loss.png (where something was trained), fit.png and residuals.png, of the first member."""
-    folder.mkdir(parents=True, exist_ok=True)
+def draw_all(problem: Problem, outcome: Outcome) -> dict[str, bytes]:
+    """PNG by name: loss.png (where something was trained), fit.png and residuals.png, of the first member."""
     part = problem.parts["train"]
     rows = torch.randperm(len(part), generator=torch.Generator().manual_seed(0))[:MAX_POINTS]
     noise = problem.noise.with_scale(None if outcome.scale is None else outcome.scale[0].item())
     eta = problem.eta(outcome.theta[0], part)[rows]
     y = part.y[rows]
-    paths = []
+    drawn: dict[str, Callable[[Axes], None]] = {}
     if outcome.curves:
-        paths.append(_save(folder / "loss.png", lambda axes: _loss(axes, outcome)))
+        drawn["loss.png"] = lambda axes: _loss(axes, outcome)
     if len(problem.examples.features) == 1 and part.offset is None:
         x = part.X[rows, 0]
-        paths.append(_save(folder / "fit.png", lambda axes: _line(axes, problem, noise, x, eta, y)))
+        drawn["fit.png"] = lambda axes: _line(axes, problem, noise, x, eta, y)
     else:
-        paths.append(_save(folder / "fit.png", lambda axes: _observed(axes, problem, noise, eta, y)))
-    paths.append(_save(folder / "residuals.png", lambda axes: _residuals(axes, noise, eta, y)))
-    return paths
+        drawn["fit.png"] = lambda axes: _observed(axes, problem, noise, eta, y)
+    drawn["residuals.png"] = lambda axes: _residuals(axes, noise, eta, y)
+    return {name: _png(draw) for name, draw in drawn.items()}
 
 
 def _loss(axes: Axes, outcome: Outcome) -> None:
@@ -112,10 +111,11 @@ def _predicted(noise: Noise, mean: str) -> str:
     return mean if tau in (None, 0.5) else f"{tau:g}-quantile"
 
 
-def _save(path: Path, draw: Callable[[Axes], None]) -> Path:
+def _png(draw: Callable[[Axes], None]) -> bytes:
     figure = Figure(figsize=(6.4, 4.2), dpi=110)
     axes = figure.subplots(gridspec_kw={"left": 0.14, "right": 0.97, "bottom": 0.13, "top": 0.91})
     draw(axes)
     axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path)
-    return path
+    buffer = io.BytesIO()
+    figure.savefig(buffer)
+    return buffer.getvalue()

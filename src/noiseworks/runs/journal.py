@@ -11,6 +11,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from noiseworks.errors import FitFailed
+from noiseworks.runs.result import JobResult, pruned_trial
+
 JOURNAL = "jobs.jsonl"
 
 
@@ -22,14 +25,43 @@ class Row:
     swept: dict[str, Any]  # override -> value
     status: str  # FINISHED, FAILED, KILLED (pruned)
     failure: str | None
-    objective: float | None  # what the job returned
+    objectives: dict[str, float]  # metric -> what a sweep minimises; none of a job that is not finished
     run: str | None  # its id in MLflow
     metrics: dict[str, float]
-    answer: dict[str, Any] | None  # what coefficients.json holds
+    coefficients: dict[str, Any] | None  # what coefficients.json holds
     key: str = ""  # of its configuration: see config_key
     pruned: str | None = None  # when
     returned: Any = None  # to the sweeper, if it is finished
     test_rows: str | None = None  # their digest, in a sweep that compares noise models
+
+    @classmethod
+    def of(cls, result: JobResult, test_rows: str | None = None) -> Row:
+        of, finished = result.request, result.status == "FINISHED"
+        return cls(
+            of.num,
+            of.swept,
+            result.status,
+            result.failure,
+            result.objective,
+            result.run,
+            result.metrics,
+            result.coefficients,
+            of.job.key,
+            result.pruned,
+            result.returned if finished else None,
+            test_rows,
+        )
+
+    @property
+    def objective(self) -> float | None:
+        """The first, by which jobs are ranked."""
+        return next(iter(self.objectives.values()), None)
+
+    def told(self) -> Any:
+        """What the sweeper was handed, or would have been."""
+        if self.status == "KILLED":
+            return pruned_trial(self.pruned)
+        return FitFailed(f"The fit failed: {self.failure}.") if self.status == "FAILED" else self.returned
 
 
 def swept_values(overrides: Iterable[str], config: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, Any]:
@@ -73,16 +105,20 @@ def read(folder: Path) -> list[Row]:
 def _parse(line: str) -> dict[str, Any] | None:
     """None for a line that a process was killed while it wrote: its job has not ended."""
     try:
-        return dict(json.loads(line))
+        row = dict(json.loads(line))
     except ValueError:
         return None
+    if "answer" in row:  # of 0.1.0, which did not write down what it minimised
+        value = row.pop("objective")
+        row |= {"coefficients": row.pop("answer"), "objectives": {} if value is None else {"objective": value}}
+    return row
 
 
 def to_table(rows: Sequence[Row]) -> pa.Table:
     """One row a job: its overrides under their keys, how it ended, last metrics, scale, coefficients; null: none."""
     keys = list(dict.fromkeys(key for row in rows for key in row.swept))
     metrics = sorted({name for row in rows for name in row.metrics})
-    answers = [row.answer or {"scale": None, "coefficients": {}} for row in rows]
+    answers = [row.coefficients or {"scale": None, "coefficients": {}} for row in rows]
     terms = list(dict.fromkeys(term for answer in answers for term in answer["coefficients"]))
     columns: dict[str, Any] = {"job": [row.job for row in rows]}
     columns |= {key: _column([row.swept.get(key) for row in rows]) for key in keys if key != "job"}

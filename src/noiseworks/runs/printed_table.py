@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from noiseworks.config.job import Job
 from noiseworks.exact import optimal_ranges
 from noiseworks.inference import LEVEL
 from noiseworks.inference.covariance import BIASED, HOW, SUSPICIOUS
+from noiseworks.metrics import METRICS, PARTS
 from noiseworks.noise import Gaussian
 from noiseworks.outcome import Outcome
 from noiseworks.problem import Problem
-from noiseworks.text_table import layout as layout
+from noiseworks.runs.result import JobResult
+from noiseworks.text_table import layout
 
 MOST = 6  # coefficients
 
@@ -32,12 +35,16 @@ def not_unique(problem: Problem, outcome: Outcome, metrics: Mapping[str, float])
     return [f"not unique: {', '.join(moving[:MOST])}{more}"] if moving else []
 
 
-PARTS = ("train", "val", "test")
-
-
-def summary(title: str, problem: Problem, outcome: Outcome, metrics: dict[str, float]) -> str:
-    """Coefficients beside the exact ones, then metrics by part, in the units of the data."""
-    blocks = [title]
+def printed(result: JobResult) -> str | None:
+    """Coefficients beside the exact ones, then metrics by part, in the units of the data; of what is no fit its
+    metrics; None of a job that failed."""
+    job, problem, outcome, metrics = result.job, result.problem, result.outcome, result.metrics
+    if result.failure is not None or outcome is None:
+        return None
+    if problem is None:
+        rows = [["metric", "value"], *([name, f"{value:.6g}"] for name, value in metrics.items())]
+        return f"{job.experiment} in {result.seconds:.1f} s\n\n{layout(rows)}"
+    blocks = [_title(job, problem, outcome, result.seconds)]
     if problem.terms and len(outcome.failures) < len(outcome.theta):
         blocks.append(_coefficients(problem, outcome))
         blocks += not_unique(problem, outcome, metrics)
@@ -47,6 +54,23 @@ def summary(title: str, problem: Problem, outcome: Outcome, metrics: dict[str, f
     for k, reason in sorted(outcome.failures.items())[:5]:
         blocks.append(f"replicate {k} failed: {reason}")
     return "\n\n".join(blocks)
+
+
+def _title(job: Job, problem: Problem, outcome: Outcome, seconds: float) -> str:
+    examples, n, K = problem.examples, problem.num_rows("train"), len(outcome.theta)
+    how = "exact answer" if outcome.exact is None else f"optimizer.method={outcome.kind}"
+    if "trainer/epochs" in outcome.metrics:
+        epochs = round(outcome.metrics["trainer/epochs"].nanmean().item())
+        how = f"{job.choices['optimizer']}, {epochs} epoch{'s' * (epochs != 1)}"
+    copies = "" if K == 1 else f", {K} replicates"
+    names = [column.name for column in examples.columns]
+    terms = " + ".join(names[:6]) + (" + ..." if len(names) > 6 else "")
+    level = problem.noise.quantile_level
+    noise = problem.noise.name + " noise" + (f" at tau={level:g}" if level not in (None, 0.5) else "")
+    return (
+        f"{examples.target} ~ {terms or '1'}, {noise}, {how}{copies}; "
+        f"fitted on {n} of {examples.num_examples} rows in {seconds:.1f} s"
+    )
 
 
 def _coefficients(problem: Problem, outcome: Outcome) -> str:
@@ -101,10 +125,11 @@ def _inference(problem: Problem, outcome: Outcome, metrics: dict[str, float]) ->
 
 def _metrics(metrics: dict[str, float], K: int) -> str:
     parts = [part for part in PARTS if f"{part}/nll" in metrics]
-    names = {"nll": "nll per example", "mae": "mean absolute error", "rmse": "root mean square error"}
     rows = [["metric" if K == 1 else "metric (mean)", *parts]]
-    for key, name in names.items():
-        rows.append([name, *(f"{metrics[f'{part}/{key}']:.6g}" for part in parts)])
+    for metric in METRICS:
+        values = [metrics.get(f"{part}/{metric.name}") for part in parts]
+        if any(value is not None for value in values):
+            rows.append([metric.label, *("" if value is None else f"{value:.6g}" for value in values)])
     text = layout(rows)
     if "param/error" in metrics:
         text += (

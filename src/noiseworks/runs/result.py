@@ -1,66 +1,76 @@
-"""How a job of a group ended, and what is kept of it."""
+"""How a job ended, alone or beside others, and all that it leaves."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import Any
 
+from noiseworks.config.job import Job
+from noiseworks.config.objective import Objective
+from noiseworks.errors import FitFailed, UserError
 from noiseworks.outcome import Outcome
 from noiseworks.problem import Problem
 from noiseworks.runs import artifacts
 from noiseworks.runs.figures import draw_all
-from noiseworks.runs.journal import Row
-from noiseworks.runs.predictor import to_json as predictor
-from noiseworks.sweep.groups import SweepJob
-from noiseworks.tracking import contents
-from noiseworks.tracking.parents import Parent
-from noiseworks.tracking.settings import Mlflow
+from noiseworks.runs.predictor import to_json
 
-if TYPE_CHECKING:
-    from noiseworks.tracking.finished_runs import FinishedRun
+
+@dataclass(frozen=True)
+class JobRequest:
+    """A job, its number in the sweep, the values that its overrides set, and the folder of its files."""
+
+    num: int
+    job: Job
+    swept: dict[str, Any]
+    folder: Path
 
 
 @dataclass
-class Ended:
-    """`problem` and `outcome` are None for a job whose data said no, `problem` alone for one that is no fit; `failure`
-    says why a job failed. One that the sweeper stopped has not failed."""
+class JobResult:
+    """The one thing that the table, the files, the journal and both ways to write to MLflow are made of.
 
-    of: SweepJob
+    problem, outcome: None for a job whose data say no, problem alone for one that is no fit. error: what ended the job
+    before it had an outcome. returned: what the sweeper is told, see `_returned`. run: its id in MLflow, once it is
+    there.
+    """
+
+    request: JobRequest
     problem: Problem | None
     outcome: Outcome | None
-    failure: str | None
+    error: Exception | None
     seconds: float
+    in_sweep: bool = False
+    in_study: bool = False
     run: str | None = None
+    failure: str | None = field(init=False)
+    metrics: dict[str, float] = field(init=False, default_factory=dict)
+    objective: dict[str, float] = field(init=False, default_factory=dict)  # metric -> what a sweep minimises
+    returned: Any = field(init=False, default=None)
+    coefficients: dict[str, Any] | None = field(init=False, default=None)
+    files: dict[str, bytes] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.metrics: dict[str, float] = {}
-        if self.outcome is not None:
-            self.metrics = artifacts.final_metrics(self.outcome) | {"run/seconds": self.seconds}
-        self.files = artifacts.files(self.of.job, self.problem, self.outcome, self.metrics)
-        if self._wants("figures"):
-            with TemporaryDirectory() as folder:
-                for path in draw_all(Path(folder), self.problem, self.outcome):  # type: ignore[arg-type]
-                    self.files[f"figures/{path.name}"] = path.read_bytes()
-
-    def _wants(self, key: str) -> bool:
-        return self.failure is None and self.problem is not None and self.of.job.tracking.wants(key, in_sweep=True)
-
-    @property
-    def pruned(self) -> str | None:
-        """When."""
-        if self.failure is not None or self.outcome is None or not self.outcome.pruned:
-            return None
-        return f"at epoch {max(self.outcome.pruned.values())}"
+        job, wanted, outcome = self.job, self.job.objective, self.outcome
+        self.failure = _why_failed(outcome, wanted, self.error)
+        if outcome is not None:
+            self.metrics = artifacts.final_metrics(outcome) | {"run/seconds": self.seconds}
+            self.coefficients = None if self.problem is None else artifacts.coefficients(self.problem, outcome)
+            if self.status == "FINISHED":
+                self.objective = {name: mean_of_all(outcome, name) for name in wanted.names_in(outcome.names)}
+                self.returned = _returned(outcome, wanted, list(self.objective.values()), self.in_study)
+        self.files = artifacts.files(job, self.problem, outcome, self.metrics, self.coefficients)
+        if self.wants("figures") and self.problem is not None and outcome is not None:
+            self.files |= {f"figures/{name}": png for name, png in draw_all(self.problem, outcome).items()}
 
     @property
-    def objective(self) -> float | None:
-        """The first, if there are several."""
-        if self.status != "FINISHED" or self.outcome is None:
-            return None
-        return next(iter(artifacts.objective(self.outcome, self.of.job.objective)), None)
+    def job(self) -> Job:
+        return self.request.job
+
+    @property
+    def num(self) -> int:
+        return self.request.num
 
     @property
     def status(self) -> str:
@@ -68,45 +78,75 @@ class Ended:
             return "FAILED"
         return "FINISHED" if self.pruned is None else "KILLED"
 
-    def finished_run(self, parent_tags: dict[str, str], started: int, ended: int) -> FinishedRun:
-        from noiseworks.tracking.finished_runs import FinishedRun
-
-        job, tags = self.of.job, contents.tags(self.of.job) | parent_tags
-        points: list[tuple[str, float, int, int]] = []
-        if self.outcome is not None:
-            points = contents.curve_points(self.outcome, ended)
-            shown = {name: value for name, value, _, _ in points}
-            last = max((step for _, _, step, _ in points), default=0)
-            # A millisecond later: of points of the same step and time MLflow takes the largest for the latest.
-            points += [(*point, ended + 1) for point in contents.final_points(self.metrics, shown, last)]
-        tags |= contents.end_tags(self.outcome, self.failure, self.pruned)
-        return FinishedRun(
-            name=contents.run_name(job),
-            status=self.status,
-            started=started,
-            ended=ended,
-            params=contents.params(job),
-            tags=tags,
-            points=points,
-            dataset=None if self.problem is None else contents.dataset(self.problem.examples),
-            files=self.files,
-        )
-
-    def row(self) -> Row:
-        answer = json.loads(self.files["coefficients.json"]) if "coefficients.json" in self.files else None
-        of, value, key = self.of, self.objective, self.of.job.key
-        return Row(of.num, of.swept, self.status, self.failure, value, self.run, self.metrics, answer, key, self.pruned)
-
-    def log_model(self, parent: Parent) -> None:
-        """If every job of the sweep is to have its own (tracking.model=true)."""
-        if self._wants("model"):
-            from noiseworks.tracking.live_run import MlflowRun
-            from noiseworks.tracking.logged_model import log_model
-
-            assert self.run is not None
-            run = MlflowRun(parent.uri, parent.experiment, self.run)
-            log_model(run, predictor(self.problem, self.outcome))  # type: ignore[arg-type]
+    @property
+    def pruned(self) -> str | None:
+        """When the sweeper stopped it, which is no failure."""
+        if self.failure is not None or self.outcome is None or not self.outcome.pruned:
+            return None
+        return f"at epoch {max(self.outcome.pruned.values())}"
 
     @property
-    def tracked(self) -> bool:
-        return isinstance(self.of.job.tracking, Mlflow)
+    def value(self) -> float | None:
+        """The first objective, by which jobs are ranked."""
+        return next(iter(self.objective.values()), None)
+
+    def wants(self, key: str) -> bool:
+        """Whether this job is to leave figures or a model."""
+        fitted = self.failure is None and self.problem is not None
+        return fitted and self.job.tracking.wants(key, self.in_sweep)
+
+    def predictor(self) -> dict[str, Any] | None:
+        """What a stored model is made of; None for a job that is to leave none."""
+        if not self.wants("model") or self.problem is None or self.outcome is None:
+            return None
+        return to_json(self.problem, self.outcome)
+
+    def told(self) -> Any:
+        """What a sweeper is handed: what the job returned, or the exception that says why it did not."""
+        if self.pruned is not None:
+            return pruned_trial(self.pruned)
+        return self.returned if self.failure is None else FitFailed(f"The fit failed: {self.failure}.")
+
+
+def pruned_trial(when: str | None) -> Exception:
+    from optuna import TrialPruned  # half a second
+
+    return TrialPruned(when)
+
+
+def mean_of_all(outcome: Outcome, name: str) -> float:
+    """A metric's mean over the replicates. Infinite where a replicate failed, else a step size at which half of them
+    diverge could be the best; and where the model gives an observation no probability."""
+    mean = math.inf if outcome.failures else outcome.last(name).double().mean().item()
+    return mean if math.isfinite(mean) else math.inf
+
+
+def _why_failed(outcome: Outcome | None, wanted: Objective, error: Exception | None) -> str | None:
+    """The reason; an objective that is no metric of this job is one, and known only when there are metrics."""
+    if error is not None:
+        return str(error) if isinstance(error, UserError | FitFailed) else f"{type(error).__name__}: {error}"
+    return None if outcome is None else outcome.failed or wanted.missing(outcome.names)
+
+
+def _returned(outcome: Outcome, wanted: Objective, values: list[float], in_study: bool) -> Any:
+    """A number, or a list for several objectives; a study is told how sure the number is and what was asked besides."""
+    value = values[0] if len(values) == 1 else values or None
+    if not in_study:
+        return value
+    above = {name: mean_of_all(outcome, name) - most for name, most in wanted.constraints.items()}
+    error = _standard_error(outcome, wanted)
+    return {"objective": value, "standard_error": error, "constraints": above, "failure": _some_failed(outcome)}
+
+
+def _some_failed(outcome: Outcome) -> str | None:
+    first = next(iter(outcome.failures.values()), None)
+    return None if first is None else f"{len(outcome.failures)} of {len(outcome.theta)} replicates failed: {first}"
+
+
+def _standard_error(outcome: Outcome, wanted: Objective) -> float | None:
+    """sd / sqrt(R) of the first objective over R replicates; None where that is no number."""
+    values = outcome.last(wanted.names_in(outcome.names)[0]).double()
+    if len(values) == 1 or outcome.failures:
+        return None
+    error = values.std().item() / math.sqrt(len(values))
+    return error if math.isfinite(error) else None

@@ -15,7 +15,6 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from noiseworks.runs.journal import Row
-from noiseworks.sweep.table import metric_of
 
 
 @dataclass(frozen=True)
@@ -72,14 +71,14 @@ class Findings:
         ]
 
     def _names(self) -> Sequence[str]:
-        """As the study says; else those of the metrics that have the values of the objectives."""
+        """As the study says; else as the jobs of this folder say."""
         count = len(self.study.directions)
-        said = self.study.user_attrs.get("objectives")
-        if said and len(said) == count:
+        said = self.study.user_attrs.get("objectives") or next(
+            (list(row.objectives) for row in self.rows.values() if row.objectives), []
+        )
+        if len(said) == count:
             return list(map(str, said))
-        values = [{trial.number: trial.values[i] for trial in self.complete} for i in range(count)]
-        plain = ["objective"] if count == 1 else [f"objective {i + 1}" for i in range(count)]
-        return [metric_of(of, list(self.rows.values())) or name for of, name in zip(values, plain)]
+        return ["objective"] if count == 1 else [f"objective {i + 1}" for i in range(count)]
 
     @property
     def single(self) -> StudyObjective | None:

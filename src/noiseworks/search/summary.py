@@ -14,12 +14,28 @@ from noiseworks.runs.journal import Row
 from noiseworks.search.figures import draw_study
 from noiseworks.search.findings import Findings
 from noiseworks.search.text import describe
-from noiseworks.sweep.report import Report
+from noiseworks.sweep.report import Report, report_jobs
 from noiseworks.tracking.contents import LONGEST_TAG, mlflow_name
 from noiseworks.tracking.parents import StudyFacts
 
 RESULTS = "optimization_results.yaml"  # by the sweeper
 OF_TRIAL = ("number", "value", "datetime_start", "datetime_complete", "duration", "params", "user_attrs", "state")
+
+
+def report_search(
+    study: Study, error: BaseException | None, folder: Path, facts: StudyFacts | None, rows: Sequence[Row]
+) -> Report:
+    """Of the study, whose trials may have run in other folders, too; of the jobs in this one where it is no longer to
+    be had."""
+    if facts is None or study.study_name != facts.name:
+        return report_jobs(folder, facts, rows)
+    try:
+        study.get_trials(deepcopy=False)
+    except Exception:
+        if error is None:
+            raise
+        return report_jobs(folder, facts, rows)  # its storage is what failed
+    return report_study(folder, study, facts, rows, error)
 
 
 def report_study(

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 from optuna.trial import FrozenTrial, TrialState
 
-from noiseworks.runs.printed_table import layout
 from noiseworks.search.findings import Confirmation, Findings, StudyObjective, is_lost, standard_error
 from noiseworks.sweep.table import MOST_BEST, cell, failures
+from noiseworks.text_table import layout
 
 MOST_OF_FRONT = 20
 FEW = 50  # complete trials: of fewer, not five are in the best tenth

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import time
-from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,19 +13,17 @@ from tqdm import tqdm
 
 from noiseworks.config.instantiation import Pieces
 from noiseworks.config.job import make_job
-from noiseworks.errors import FitFailed, UserError
-from noiseworks.runs import journal
-from noiseworks.runs.held_out import HeldOut, noise_key, test_rows
-from noiseworks.runs.journal import Row
-from noiseworks.runs.result import Ended
-from noiseworks.runs.returned import returned
+from noiseworks.errors import UserError
+from noiseworks.runs.execution import Circumstances, run_jobs
+from noiseworks.runs.journal import JOURNAL, swept_values
+from noiseworks.runs.result import JobRequest, JobResult
 from noiseworks.sweep.best import Best
-from noiseworks.sweep.group_run import run_group
-from noiseworks.sweep.groups import GIB, Group, SweepJob, describe, make_groups
-from noiseworks.sweep.pruning import check_prunable
+from noiseworks.sweep.groups import GIB, Group, describe, make_groups
+from noiseworks.sweep.pruning import Pruning, check_prunable
+from noiseworks.sweep.recording import keep_in_journal, write_files
 from noiseworks.tracking.parents import Parent, SweepFolder
-from noiseworks.tracking.settings import Mlflow
 from noiseworks.tracking.store import open_store
+from noiseworks.train.monitor import Watch
 
 if TYPE_CHECKING:
     from hydra_members.protocol import Batch
@@ -34,34 +31,33 @@ if TYPE_CHECKING:
 AT_ONCE = 1000  # runs that are written together: their contents are in memory
 
 
-def run_batch(batch: Batch) -> Sequence[Any]:
+def run_batch(batch: Batch, check: Callable[[], None]) -> Sequence[Any]:
     """For each job what it returns, or why it failed or was stopped. A mistake in any stops all before anything is
-    trained; a study may come upon one when it is under way, and only that trial fails."""
+    trained; a study may come upon one when it is under way, and only that trial fails. `check` raises if the command
+    is to stop."""
     sweep = SweepFolder(Path(batch.sweep_dir))
-    jobs, results = _make_jobs(batch)
-    if results and not (jobs and sweep.study):
+    requests, results = _make_requests(batch)
+    if results and not (requests and sweep.study):
         raise next(iter(results.values()))
-    groups = make_groups(jobs, batch.memory_gib * GIB)
-    if batch.dry_run or sweep.study is None or not (sweep.folder / journal.JOURNAL).exists():
+    groups = make_groups(requests, batch.memory_gib * GIB)
+    if batch.dry_run or sweep.study is None or not (sweep.folder / JOURNAL).exists():
         print(f"\n{describe(groups, batch.memory_gib)}\n", flush=True)
     if batch.dry_run:
         return [None] * len(batch.jobs)
-    gc.freeze()  # what was imported stays
-    gc.enable()
-    _open(jobs, sweep)
+    _open(requests, sweep)
     best = Best(sweep.folder)
     with _bar(groups, leave=sweep.study is None) as bar:
         for group in groups:
-            for ended in _recorded(group, sweep, batch, bar):
-                best.offer(ended)
-                results[ended.of.num] = _result(ended, sweep)
+            for result in _recorded(group, sweep, batch, Watch(bar=bar, check=check)):
+                best.offer(result)
+                results[result.num] = result.told()
     best.save()
     return [results[job.num] for job in batch.jobs]
 
 
-def _make_jobs(batch: Batch) -> tuple[list[SweepJob], dict[int, Any]]:
-    """Those that can be made, and for the others, by number, what is wrong."""
-    pieces, jobs, mistakes = Pieces(), [], {}
+def _make_requests(batch: Batch) -> tuple[list[JobRequest], dict[int, Any]]:
+    """Those of the jobs that can be made, and for the others, by number, what is wrong."""
+    pieces, requests, mistakes = Pieces(), [], {}
     for given in batch.jobs:
         try:
             job = make_job(given.config, given.choices, pieces)
@@ -71,9 +67,9 @@ def _make_jobs(batch: Batch) -> tuple[list[SweepJob], dict[int, Any]]:
             said = f"Job {given.num} ({' '.join(given.overrides)}): {error} Nothing was started."
             mistakes[given.num] = UserError(said).with_traceback(error.__traceback__)
             continue
-        swept = journal.swept_values(given.overrides, job.config, job.choices)
-        jobs.append(SweepJob(given.num, job, swept, Path(given.output_dir)))
-    return jobs, mistakes
+        swept = swept_values(given.overrides, job.config, job.choices)
+        requests.append(JobRequest(given.num, job, swept, Path(given.output_dir)))
+    return requests, mistakes
 
 
 def _bar(groups: Sequence[Group], leave: bool) -> Any:
@@ -83,82 +79,50 @@ def _bar(groups: Sequence[Group], leave: bool) -> Any:
     return tqdm(total=total, desc="sweep", bar_format=shape, disable=quiet, dynamic_ncols=True, leave=leave)
 
 
-def _open(jobs: Sequence[SweepJob], sweep: SweepFolder) -> None:
+def _open(requests: Sequence[JobRequest], sweep: SweepFolder) -> None:
     """Refuse a device or a store that there is not; start the parent runs."""
-    for trainer in {of.job.trainer for of in jobs if not of.job.exact}:
+    for trainer in {of.job.trainer for of in requests if not of.job.exact}:
         trainer.lightning([])
-    tracked = [of.job for of in jobs if isinstance(of.job.tracking, Mlflow)]
+    tracked = [of.job for of in requests if of.job.tracking.tracked]
     for uri in {job.tracking.uri for job in tracked}:
         open_store(uri)  # all of them, before a run is started in one
     for job in tracked:
         sweep.parent(job)
 
 
-def _recorded(group: Group, sweep: SweepFolder, batch: Batch, bar: Any) -> Iterator[Ended]:
-    """The group's jobs, each with its run in MLflow and its line in the sweep's journal."""
+def _recorded(group: Group, sweep: SweepFolder, batch: Batch, watch: Watch) -> Iterator[JobResult]:
+    """The group's jobs, each with its files, its run in MLflow and its line in the sweep's journal."""
     started = time.time_ns() // 1_000_000
-    all_ended = run_group(group, bar, batch.report)
-    while some := list(islice(all_ended, AT_ONCE)):
-        _write_runs(some, sweep, started)
+    pruning = None if batch.report is None else partial(Pruning, report=batch.report)
+    results = run_jobs(group.jobs, Circumstances(True, sweep.study is not None, watch, pruning))
+    while some := list(islice(results, AT_ONCE)):
         if batch.job_folders:
-            for ended in some:
-                _write_files(ended)
-        if sweep.compares_noise:
-            _keep_held_out(some, sweep.folder)
-        journal.append(sweep.folder, [_row(ended, sweep) for ended in some])
+            for result in some:
+                write_files(result)
+        _write_runs(some, sweep, started)
+        keep_in_journal(some, sweep)
         yield from some
 
 
-def _write_runs(some: Sequence[Ended], sweep: SweepFolder, started: int) -> None:
+def _write_runs(some: Sequence[JobResult], sweep: SweepFolder, started: int) -> None:
     now = time.time_ns() // 1_000_000
-    by_parent: dict[Parent, list[Ended]] = {}
-    for ended in some:
-        if ended.tracked:
-            by_parent.setdefault(sweep.parent(ended.of.job), []).append(ended)
+    by_parent: dict[Parent, list[JobResult]] = {}
+    for result in some:
+        if result.job.tracking.tracked:
+            by_parent.setdefault(sweep.parent(result.job), []).append(result)
     for parent, children in by_parent.items():
-        from noiseworks.tracking.finished_runs import write_runs
+        from noiseworks.tracking.finished_runs import finished_run, write_runs
 
-        runs = [child.finished_run(sweep.tags(child.of.job, child.of.num), started, now) for child in children]
+        runs = [finished_run(child, sweep.tags(child.job, child.num), started, now) for child in children]
         for child, run in zip(children, write_runs(parent.uri, parent.experiment, runs)):
             child.run = run
-            child.log_model(parent)
+            _log_model(child, parent)
 
 
-def _write_files(ended: Ended) -> None:
-    ended.of.folder.mkdir(parents=True, exist_ok=True)
-    for name, content in ended.files.items():
-        path = ended.of.folder / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(content)
+def _log_model(result: JobResult, parent: Parent) -> None:
+    """If every job of the sweep is to have its own (tracking.model=true)."""
+    if result.run is not None and (saved := result.predictor()) is not None:
+        from noiseworks.tracking.live_run import MlflowRun
+        from noiseworks.tracking.logged_model import log_model
 
-
-def _keep_held_out(some: Sequence[Ended], folder: Path) -> None:
-    """Of each noise model the job that is to be compared, or was the best so far."""
-    best: dict[Hashable, tuple[float, Ended]] = {}
-    for ended in some:
-        if ended.problem is not None and (value := ended.objective) is not None:
-            key = noise_key(ended.problem.noise.name, ended.of.swept)
-            if key not in best or value < best[key][0]:
-                best[key] = value, ended
-    for _, ended in best.values():
-        assert ended.problem is not None
-        assert ended.outcome is not None
-        if (found := HeldOut.of(ended.problem, ended.outcome)) is not None:
-            found.save(folder, ended.of.num)
-
-
-def _row(ended: Ended, sweep: SweepFolder) -> Row:
-    """With what the sweeper is going to be told, in case it cannot be."""
-    rows = test_rows(ended.problem) if sweep.compares_noise and ended.problem is not None else None
-    told = _result(ended, sweep) if ended.status == "FINISHED" else None
-    return replace(ended.row(), returned=told, test_rows=rows)
-
-
-def _result(ended: Ended, sweep: SweepFolder) -> Any:
-    if ended.pruned is not None:
-        from optuna import TrialPruned
-
-        return TrialPruned(ended.pruned)
-    if ended.failure is not None or ended.outcome is None:
-        return FitFailed(f"The fit failed: {ended.failure}.")
-    return returned(ended.outcome, ended.of.job.objective, sweep.study is not None)
+        log_model(MlflowRun(parent.uri, parent.experiment, result.run), saved)

@@ -10,10 +10,10 @@ from typing import Any
 
 from filelock import FileLock
 
-from noiseworks.runs.artifacts import mean_of_all, to_json
+from noiseworks.runs.artifacts import to_json
 from noiseworks.runs.figures import draw_all
 from noiseworks.runs.predictor import to_json as predictor
-from noiseworks.runs.result import Ended
+from noiseworks.runs.result import JobResult, mean_of_all
 from noiseworks.tracking.parents import SweepFolder
 
 
@@ -25,7 +25,7 @@ class Best:
         self.folder, self.study = sweep / "best", SweepFolder(sweep).study
         self.maximize = self.study is not None and self.study.directions[0] == "maximize"
         self.place = self._place_kept()
-        self.ended: Ended | None = None
+        self.result: JobResult | None = None
 
     def job(self) -> dict[str, Any] | None:
         path = self.folder / "job.json"
@@ -39,39 +39,41 @@ class Best:
         found = self.job()
         return self._place(found["objective"], found["job"]) if found else (math.inf, 0)
 
-    def offer(self, ended: Ended) -> None:
-        if ended.objective is None or not math.isfinite(ended.objective):
+    def offer(self, result: JobResult) -> None:
+        if result.value is None or not math.isfinite(result.value):
             return
-        place = self._place(ended.objective, ended.of.num)
-        if place < self.place and self._may_win(ended):
-            self.place, self.ended = place, ended
+        place = self._place(result.value, result.num)
+        if place < self.place and self._may_win(result):
+            self.place, self.result = place, result
 
-    def _may_win(self, ended: Ended) -> bool:
+    def _may_win(self, result: JobResult) -> bool:
         """In a study not what breaks a constraint, or only confirms a trial; with several objectives nobody."""
         if self.study is None:
             return True
-        if len(self.study.directions) > 1 or ended.of.num >= self.study.confirms_from or ended.outcome is None:
+        if len(self.study.directions) > 1 or result.num >= self.study.confirms_from or result.outcome is None:
             return False
-        most = ended.of.job.objective.constraints
-        return all(mean_of_all(ended.outcome, name) <= most[name] for name in most)
+        most = result.job.objective.constraints
+        return all(mean_of_all(result.outcome, name) <= most[name] for name in most)
 
     def save(self) -> None:
-        if self.ended is None:
+        if self.result is None:
             return
         with FileLock(self.folder.with_name(".best.lock")):
             if self._place_kept() > self.place:  # else another process was better
-                self._save(self.ended)
+                self._save(self.result)
 
-    def _save(self, ended: Ended) -> None:
-        problem, outcome = ended.problem, ended.outcome
+    def _save(self, result: JobResult) -> None:
+        problem, outcome = result.problem, result.outcome
         assert problem is not None
         assert outcome is not None
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir()
-        tracking = ended.of.job.tracking
+        tracking = result.job.tracking
         if tracking.wants("figures", in_sweep=False):
-            draw_all(self.folder / "figures", problem, outcome)
+            (self.folder / "figures").mkdir()
+            for name, png in draw_all(problem, outcome).items():
+                (self.folder / "figures" / name).write_bytes(png)
         if tracking.wants("model", in_sweep=False):
             (self.folder / "predictor.json").write_bytes(to_json(predictor(problem, outcome)))
-        facts = {"job": ended.of.num, "objective": ended.objective, "run": ended.run}
+        facts = {"job": result.num, "objective": result.value, "run": result.run}
         (self.folder / "job.json").write_bytes(to_json(facts))

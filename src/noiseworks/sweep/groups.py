@@ -4,28 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
 
 from noiseworks.config.job import Job
 from noiseworks.data.base import Shape
 from noiseworks.data.minibatches import BLOCK_BYTES, BLOCK_STEPS
 from noiseworks.errors import UserError
-from noiseworks.runs.printed_table import layout
+from noiseworks.runs.result import JobRequest
+from noiseworks.text_table import layout
 from noiseworks.train.ensemble import CHUNK
 from noiseworks.train.optimizers import shared_settings, takes_all_rows
 
 GIB = 2**30
-
-
-@dataclass(frozen=True)
-class SweepJob:
-    """A job of a sweep with its number, the values that its overrides set, and its folder."""
-
-    num: int
-    job: Job
-    swept: dict[str, Any]
-    folder: Path
 
 
 @dataclass
@@ -34,13 +23,13 @@ class Group:
     and is a group of its own."""
 
     shape: Shape | None
-    jobs: list[SweepJob] = field(default_factory=list)
+    jobs: list[JobRequest] = field(default_factory=list)
     members: int = 0
     bytes: int = 0
     problems: set[str] = field(default_factory=set)  # their keys: equal problems are in memory once
 
 
-def make_groups(jobs: Iterable[SweepJob], memory: float) -> list[Group]:
+def make_groups(jobs: Iterable[JobRequest], memory: float) -> list[Group]:
     """In the order of the jobs; a group holds as many as `memory`, in bytes, allows, and at least one."""
     open_groups: dict[Hashable, Group] = {}
     groups = []

@@ -13,8 +13,8 @@ import numpy as np
 from noiseworks.runs.artifacts import to_json
 from noiseworks.runs.held_out import Array, HeldOut, noise_key
 from noiseworks.runs.journal import Row
-from noiseworks.runs.printed_table import layout
 from noiseworks.sweep.table import best_first, cell, name_of_objective, varied
+from noiseworks.text_table import layout
 from noiseworks.tracking.contents import mlflow_name
 
 
@@ -119,16 +119,16 @@ def _best_of_each(rows: Sequence[Row]) -> dict[str, Row]:
     """Noise model -> its job of the best objective, in the order of the jobs: the test rows have no say in it."""
     groups: dict[Hashable, Row] = {}
     for row in best_first(rows, maximize=False):
-        if row.answer is not None:
-            groups.setdefault(noise_key(row.answer["noise"], row.swept), row)
+        if row.coefficients is not None:
+            groups.setdefault(noise_key(row.coefficients["noise"], row.swept), row)
     keys = [key for key in varied(rows) if key.startswith("noise.")]
     return {_name(row, keys): row for row in sorted(groups.values(), key=lambda row: row.job)}
 
 
 def _name(row: Row, keys: Sequence[str]) -> str:
     """student_t, or asymmetric_laplace tau=0.9 where that differs."""
-    assert row.answer is not None
-    option = row.swept.get("noise", row.answer["noise"])
+    assert row.coefficients is not None
+    option = row.swept.get("noise", row.coefficients["noise"])
     settings = (f"{key.removeprefix('noise.')}={cell(row.swept[key])}" for key in keys if key in row.swept)
     return " ".join([str(option), *settings])
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hydra_members.protocol import EndedJob
-from noiseworks.errors import FitFailed
 from noiseworks.runs import journal
-from noiseworks.runs.journal import Row
 from noiseworks.tracking.contents import failure_tag
 from noiseworks.tracking.parents import Parent, SweepFolder
 
@@ -30,15 +28,7 @@ def recover(folder: Path, numbers: Collection[int] | None) -> list[EndedJob]:
         for run in _last_runs(parent) if numbers is None or numbers else ():
             if run.info.run_id not in known and (numbers is None or sweep.number(run.data.tags) in numbers):
                 _kill(parent, run.info.run_id)
-    return [EndedJob(row.job, row.key, _result(row)) for row in rows if numbers is None or row.job in numbers]
-
-
-def _result(row: Row) -> Any:
-    if row.status == "KILLED":
-        from optuna import TrialPruned
-
-        return TrialPruned(row.pruned)
-    return FitFailed(f"The fit failed: {row.failure}.") if row.status == "FAILED" else row.returned
+    return [EndedJob(row.job, row.key, row.told()) for row in rows if numbers is None or row.job in numbers]
 
 
 def _last_runs(parent: Parent) -> Iterator[Run]:

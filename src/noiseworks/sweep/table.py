@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import statistics
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from noiseworks.runs.journal import Row
-from noiseworks.runs.printed_table import layout
+from noiseworks.text_table import layout
 
 MOST_BEST, MOST_SETTINGS, MOST_FAILURES = 5, 20, 5
 SEEDS = ("seed", "data.seed")
@@ -51,19 +51,9 @@ def varied(rows: Sequence[Row]) -> list[str]:
 
 
 def name_of_objective(rows: Sequence[Row]) -> str:
-    """The metric that `objective` names, or val/nll, or train/nll where nothing validates."""
+    """The metric that the jobs minimised; of rows that do not say, val/nll or train/nll."""
     default = "val/nll" if any("val/nll" in row.metrics for row in rows) else "train/nll"
-    return metric_of({row.job: row.objective for row in rows if row.objective is not None}, rows) or default
-
-
-def metric_of(values: Mapping[int, float], rows: Sequence[Row]) -> str | None:
-    """The metric that has these values, which are known by job, in all rows."""
-    known = [
-        (values[row.job], row.metrics) for row in rows if row.metrics and math.isfinite(values.get(row.job, math.inf))
-    ]
-    names = dict.fromkeys(["val/nll", "train/nll", *sorted(known[0][1])]) if known else []
-    nothing = math.nan  # is close to no value
-    return next((n for n in names if all(math.isclose(m.get(n, nothing), v, rel_tol=1e-6) for v, m in known)), None)
+    return next((name for row in rows for name in row.objectives), default)
 
 
 def _by_setting(rows: Sequence[Row], settings: Sequence[str], maximize: bool) -> str:

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 import noiseworks
-from noiseworks.config.experiment import digest
 from noiseworks.config.job import Job
 from noiseworks.data.examples import Examples
 from noiseworks.outcome import Outcome
 from noiseworks.runs.artifacts import mean_over_members
+from noiseworks.runs.result import JobResult
 
 if TYPE_CHECKING:
     from mlflow.entities import Dataset
@@ -51,8 +51,7 @@ def tags(job: Job) -> dict[str, str]:
 
 def experiment_digest(job: Job) -> dict[str, str]:
     """By which a study sees that the experiment has changed since."""
-    found = digest(job.experiment)
-    return {} if found is None else {"experiment.digest": found}
+    return {} if job.experiment_digest is None else {"experiment.digest": job.experiment_digest}
 
 
 @lru_cache
@@ -76,13 +75,13 @@ def failure_tag(reason: str) -> dict[str, str]:
     return {"failure": reason[:LONGEST_TAG]}
 
 
-def end_tags(outcome: Outcome | None, failure: str | None, pruned: str | None = None) -> dict[str, str]:
+def end_tags(result: JobResult) -> dict[str, str]:
     """Why a job, or replicates of it, failed; for one that was stopped by the sweeper: when."""
-    if pruned is not None:
-        return {"pruned": pruned}
-    reasons = [] if outcome is None else list(outcome.failures.values())
-    if failure is not None and failure not in reasons:
-        reasons.append(failure)
+    if result.pruned is not None:
+        return {"pruned": result.pruned}
+    reasons = [] if result.outcome is None else list(result.outcome.failures.values())
+    if result.failure is not None and result.failure not in reasons:
+        reasons.append(result.failure)
     return failure_tag("; ".join(reasons)) if reasons else {}
 
 

@@ -15,7 +15,8 @@ from mlflow.entities import Dataset, Metric, Param, RunStatus, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repo import verify_artifact_path
 
-from noiseworks.tracking import bulk
+from noiseworks.runs.result import JobResult
+from noiseworks.tracking import bulk, contents
 from noiseworks.tracking.live_run import METRICS, PARAMS, TAGS, log_dataset, undisturbed
 from noiseworks.tracking.store import quieten
 
@@ -37,6 +38,28 @@ class FinishedRun:
     points: Sequence[tuple[str, float, int, int]]  # metric, value, step, ms since 1970; in any order
     dataset: Dataset | None
     files: Mapping[str, bytes]  # artifact path -> content
+
+
+def finished_run(result: JobResult, parent_tags: Mapping[str, str], started: int, ended: int) -> FinishedRun:
+    """started, ended: ms since 1970."""
+    job, points = result.job, list[tuple[str, float, int, int]]()
+    if result.outcome is not None:
+        points = contents.curve_points(result.outcome, ended)
+        shown = {name: value for name, value, _, _ in points}
+        last = max((step for _, _, step, _ in points), default=0)
+        # A millisecond later: of points of the same step and time MLflow takes the largest for the latest.
+        points += [(*point, ended + 1) for point in contents.final_points(result.metrics, shown, last)]
+    return FinishedRun(
+        name=contents.run_name(job),
+        status=result.status,
+        started=started,
+        ended=ended,
+        params=contents.params(job),
+        tags=contents.tags(job) | dict(parent_tags) | contents.end_tags(result),
+        points=points,
+        dataset=None if result.problem is None else contents.dataset(result.problem.examples),
+        files=result.files,
+    )
 
 
 def write_runs(uri: str, experiment: str, runs: Sequence[FinishedRun]) -> list[str]:

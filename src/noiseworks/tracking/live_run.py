@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +32,18 @@ class MlflowRun:
 
     @classmethod
     def start(
-        cls, uri: str, experiment: str, name: str, params: Mapping[str, str], tags: Mapping[str, str]
+        cls,
+        uri: str,
+        experiment: str,
+        name: str,
+        params: Mapping[str, str],
+        tags: Mapping[str, str],
+        started: int | None = None,
     ) -> MlflowRun:
+        """`started`: ms since 1970; now if not given."""
         client = MlflowClient(uri)
         with undisturbed():
-            run = client.create_run(experiment, run_name=name, tags=dict(tags)).info.run_id
+            run = client.create_run(experiment, started, dict(tags), name).info.run_id
             for chunk in _chunks([Param(key, value) for key, value in params.items()], PARAMS):
                 client.log_batch(run, params=chunk)
         return cls(uri, experiment, run)
@@ -59,6 +67,11 @@ class MlflowRun:
         for file in files:
             self.client.log_artifact(self.id, str(file), folder)
 
+    def log_results(self, home: Path, names: Iterable[str]) -> None:
+        """Files of a folder under the names that they have in it: figures/fit.png."""
+        for name in names:
+            self.client.log_artifact(self.id, str(home / name), os.path.dirname(name) or None)
+
     def note(self, text: str) -> None:
         """The description of the run, shown at the top of its page."""
         self.tag({"mlflow.note.content": f"```\n{text[:LONGEST_NOTE]}\n```"})
@@ -78,10 +91,11 @@ class MlflowRun:
         with undisturbed():
             self.client.log_batch(self.id, tags=[RunTag(key, value) for key, value in tags.items()])
 
-    def finish(self, status: str) -> None:
+    def finish(self, status: str, ended: int | None = None) -> None:
+        """`ended`: ms since 1970; now if not given."""
         self.flush()
         with undisturbed():
-            self.client.set_terminated(self.id, status)
+            self.client.set_terminated(self.id, status, ended)
 
 
 def log_dataset(client: MlflowClient, run: str, dataset: Dataset) -> None:

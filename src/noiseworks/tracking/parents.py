@@ -16,7 +16,6 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from noiseworks.config.job import Job
 from noiseworks.tracking import contents
-from noiseworks.tracking.settings import Mlflow
 
 ASKED, STUDY, PARENTS = "sweep.json", "study.json", "parents.json"
 
@@ -92,7 +91,6 @@ class SweepFolder:
         return int(tags.get("trial") or tags["job"])
 
     def parent(self, job: Job) -> Parent:
-        assert isinstance(job.tracking, Mlflow)
         key = (job.tracking.uri, job.experiment)
         if key not in self.known:
             self.known[key] = self._find_or_start(job, job.tracking.uri)

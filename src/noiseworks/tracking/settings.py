@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from noiseworks.errors import UserError
 
@@ -15,6 +16,7 @@ class Untracked:
     trajectory: bool
     figures: bool | str
     model: bool | str
+    tracked: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         for key in ("figures", "model"):
@@ -37,3 +39,4 @@ class Mlflow(Untracked):
     """Every run goes to the MLflow store at `uri`."""
 
     uri: str | None
+    tracked: ClassVar[bool] = True

@@ -40,6 +40,18 @@ def open_store(uri: str | None) -> str:
     MLflow sets up a fresh SQLite file without a lock, and two processes that do so at once leave it broken. Here one
     makes it under a lock in a file beside it, which then takes its name in one step.
     """
+    uri = check_store(uri)
+    database = local_database(uri)
+    if database is not None and not _is_ready(database):
+        database.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{database}.lock"):
+            if not _is_ready(database):
+                _create(database)
+    return uri
+
+
+def check_store(uri: str | None) -> str:
+    """The tracking URI; refused where its store cannot be one. Nothing is made."""
     quieten()
     uri = uri or f"{SQLITE}{Path.cwd() / 'mlflow.db'}"
     database = local_database(uri)
@@ -47,11 +59,8 @@ def open_store(uri: str | None) -> str:
         raise UserError(f"tracking.uri={uri} is no SQLite address; it must look like sqlite:///mlflow.db.")
     if database is None:
         _check_server(uri)
-    elif not _is_ready(database):
-        database.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{database}.lock"):
-            if not _is_ready(database):
-                _create(database)
+    else:
+        _is_ready(database)
     return uri
 
 

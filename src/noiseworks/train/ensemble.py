@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +13,7 @@ from noiseworks.data.input_noise import FreshNoise
 from noiseworks.data.minibatches import TrainingRows
 from noiseworks.data.scaling import Scaling
 from noiseworks.exact import SolutionCache, cheap
+from noiseworks.metrics import PARTS, Metric, metrics_of
 from noiseworks.model import Model
 from noiseworks.noise import Noise
 from noiseworks.noise.scale import weighted_mean
@@ -65,9 +66,14 @@ class Ensemble:
         self.scaling = Scaling.stack([p.scaling for p in problems]).to(device)[self.which]
         self.given_scale = self._given_scale(members)
         self.noise = members[0].noise.with_scale(None)
-        self.parts = {name: self._stack([p.parts[name] for p in problems]) for name in ("train", "val", "test")}
+        self.parts = {name: self._stack([p.parts[name] for p in problems]) for name in PARTS}
         self.num_features = len(problems[0].examples.features)
         self.exact: Tensor | None = None  # see `solve`
+
+    @property
+    def names(self) -> list[str]:
+        """The parts that have rows."""
+        return [name for name, part in self.parts.items() if part.y.shape[1]]
 
     def rows(self) -> TrainingRows:
         """The training rows in units of the fit, in the dtype of training."""
@@ -121,16 +127,18 @@ class Ensemble:
         distance = (self.coefficients(theta, members) - exact).norm(dim=1)
         return {"param/error": distance, "param/relative_error": distance / exact.norm(dim=1)}
 
-    def evaluate(self, theta: Tensor, members: Tensor, names: Sequence[str]) -> tuple[dict[str, Tensor], Tensor | None]:
-        """Metrics (K,) of the parts named, in units of the data, at the maximum-likelihood scale (K,) of the training
+    def evaluate(
+        self, theta: Tensor, members: Tensor, parts: Mapping[str, Sequence[Metric]]
+    ) -> tuple[dict[str, Tensor], Tensor | None]:
+        """Metrics (K,) of each part, in units of the data, at the maximum-likelihood scale (K,) of the training
         rows (for a noise whose scale is given and not separable: at the given one). `members` (K,) are positions."""
-        results = [self._evaluate(theta[chunk], members[chunk], names) for chunk in self._chunks(len(members), names)]
+        results = [self._evaluate(theta[chunk], members[chunk], parts) for chunk in self._chunks(len(members), parts)]
         metrics = {key: torch.cat([m[key] for m, _ in results]) for key in results[0][0]}
         scales = [scale for _, scale in results if scale is not None]
         return metrics, torch.cat(scales) if scales else None
 
     def _evaluate(
-        self, theta: Tensor, members: Tensor, names: Sequence[str]
+        self, theta: Tensor, members: Tensor, parts: Mapping[str, Sequence[Metric]]
     ) -> tuple[dict[str, Tensor], Tensor | None]:
         which = self.which[members]
         eta, part = self.eta(theta, "train", members), self.parts["train"]
@@ -141,19 +149,17 @@ class Ensemble:
             held = eta.nan_to_num().clamp(-HUGE, HUGE)
             scale = self.noise.fit_scale(held, part.y[which], weights)
         noise = self.noise.with_scale(None if scale is None else scale.unsqueeze(1))
-        metrics = {}
-        for name in names:
+        metrics: dict[str, Tensor] = {}
+        for name, wanted in parts.items():
             part = self.parts[name]
             if name != "train":
                 eta = self.eta(theta, name, members)
             weights = None if part.weights is None else part.weights[which]
             residual = part.y[which] - noise.predict(eta)
-            metrics[f"{name}/nll"] = weighted_mean(noise.nll(eta, part.y[which]), weights)
-            metrics[f"{name}/mae"] = weighted_mean(residual.abs(), weights)
-            metrics[f"{name}/rmse"] = weighted_mean(residual.square(), weights).sqrt()
+            metrics |= metrics_of(name, residual, noise.nll(eta, part.y[which]), weights, wanted)
         return metrics, scale
 
-    def _chunks(self, size: int, names: Sequence[str]) -> Iterator[slice]:
+    def _chunks(self, size: int, names: Iterable[str]) -> Iterator[slice]:
         n = max(self.parts[name].y.shape[1] for name in ("train", *names))
         step = max(1, CHUNK // n)
         return (slice(start, start + step) for start in range(0, size, step))

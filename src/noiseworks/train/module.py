@@ -114,7 +114,7 @@ class LinearRegression(pl.LightningModule):
     def on_fit_start(self) -> None:
         self.set_scale(self.ensemble.given_scale)
         if self.ensemble.given_scale is None and not self.ensemble.noise.separable:
-            self.set_scale(self.ensemble.evaluate(self.theta.detach(), self.active, [])[1])
+            self.set_scale(self.ensemble.evaluate(self.theta.detach(), self.active, {})[1])
 
     @torch.no_grad()
     def set_scale(self, scale: Tensor | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 import pytorch_lightning as pl
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from noiseworks import signals as stop
+from noiseworks.metrics import EACH_EPOCH
 from noiseworks.train.module import LinearRegression
 from noiseworks.train.settings import Settings
 
@@ -26,24 +27,25 @@ class Bar(Protocol):
     def update(self, n: float) -> object: ...
 
 
-class Monitor(pl.Callback):
-    """Keeps for each of K members its answer, its curves, and how it ended.
+@dataclass(frozen=True)
+class Watch:
+    """Who is asked and told after each epoch.
 
-    Curves are thinned to about `curve_points`; `live`, if given, is shown each epoch's new points. `bar` is that of a
-    sweep, which counts members; without one the fit has its own, which counts epochs. `prune`, if given, is asked after
-    each epoch which members are not worth another.
+    live: shown its new points. bar: that of a sweep, which counts members; without one the fit has its own, which
+    counts epochs. prune: asked which members are not worth another epoch. check: raises if the command is to stop.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        curve_points: int,
-        live: Callable[[Points], None] | None = None,
-        bar: Bar | None = None,
-        prune: Prune | None = None,
-    ) -> None:
-        self.settings, self.curve_points, self.live, self.sweep_bar = settings, curve_points, live, bar
-        self.prune = prune
+    live: Callable[[Points], None] | None = None
+    bar: Bar | None = None
+    prune: Prune | None = None
+    check: Callable[[], None] = lambda: None
+
+
+class Monitor(pl.Callback):
+    """Keeps for each of K members its answer, its curves, thinned to about `curve_points`, and how it ended."""
+
+    def __init__(self, settings: Settings, curve_points: int, watch: Watch) -> None:
+        self.settings, self.curve_points, self.watch = settings, curve_points, watch
         self.pruned: dict[int, int] = {}  # member -> the epoch, from 1, after which it was stopped
         self.curves: Points = defaultdict(list)
         self.failures: dict[int, str] = {}
@@ -59,20 +61,20 @@ class Monitor(pl.Callback):
         self.metrics: dict[str, Tensor] = {}  # of each member's answer, (K,)
         self.scale: Tensor | None = None  # likewise
         self.shift = module.ensemble.loss_shift().cpu()
-        self.names = [name for name in ("train", "val") if module.ensemble.parts[name].y.shape[1]]
+        self.names = [name for name in module.ensemble.names if name != "test"]
         self.bar = tqdm(
             total=self.settings.max_epochs,
             desc="training" if K == 1 else f"training {K} members",
             unit="epoch",
-            disable=self.sweep_bar is not None or not self.settings.progress_bar,
+            disable=self.watch.bar is not None or not self.settings.progress_bar,
             dynamic_ncols=True,
         )
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: LinearRegression) -> None:  # type: ignore[override]
         """All that is counted is counted on the CPU: here, once an epoch, the device is waited for."""
-        stop.check()
+        self.watch.check()
         ensemble, answer = module.ensemble, module.answer()
-        on_device, scale = ensemble.evaluate(answer, module.active, self.names)
+        on_device, scale = ensemble.evaluate(answer, module.active, dict.fromkeys(self.names, EACH_EPOCH))
         on_device |= ensemble.parameter_error(answer, module.active)
         if ensemble.given_scale is None and not ensemble.noise.separable:
             module.set_scale(scale)
@@ -89,11 +91,11 @@ class Monitor(pl.Callback):
         before = len(self.active)
         gone = self._stop_members(trainer, module, metrics)
         self._show(metrics)
-        if self.sweep_bar is not None:
+        if self.watch.bar is not None:
             left = self.settings.max_epochs - trainer.current_epoch - 1
-            self.sweep_bar.update((before + gone * left) / self.settings.max_epochs)
-        if self.live:
-            self.live(points)
+            self.watch.bar.update((before + gone * left) / self.settings.max_epochs)
+        if self.watch.live:
+            self.watch.live(points)
 
     def on_fit_end(self, trainer: pl.Trainer, module: LinearRegression) -> None:  # type: ignore[override]
         self.bar.close()
@@ -138,9 +140,9 @@ class Monitor(pl.Callback):
             self.failures[int(self.active[k])] = (
                 f"{what} stopped being finite at step {int(module.failed_step[k])}; a smaller optimizer.lr may help"
             )
-        if self.prune is not None:
+        if self.watch.prune is not None:
             epoch = trainer.current_epoch + 1
-            unwanted = self.prune(metrics, self.active, alive, epoch)
+            unwanted = self.watch.prune(metrics, self.active, alive, epoch)
             if epoch < self.settings.max_epochs:
                 self.pruned |= dict.fromkeys(self.active[stay & unwanted].tolist(), epoch)
                 stay &= ~unwanted
