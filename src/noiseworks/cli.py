@@ -116,13 +116,12 @@ class Command:
         return end_sweep(folder, make_report, error)
 
     def _sweep_of_others(self) -> None:
-        """Hydra's own sweepers do not say when a sweep begins; what was typed they keep in multirun.yaml."""
-        hydra_config = HydraConfig.get()
-        kept = Path(hydra_config.sweep.dir) / "multirun.yaml"
-        whole = OmegaConf.load(kept) if kept.exists() else OmegaConf.create({"hydra": hydra_config})
+        """Hydra's own sweepers do not say that a sweep begins; what was typed they keep in multirun.yaml."""
+        folder = str(HydraConfig.get().sweep.dir)
+        whole = OmegaConf.load(Path(folder) / "multirun.yaml")
         assert isinstance(whole, DictConfig)
-        folder = OmegaConf.create({"hydra": {"sweep": {"dir": str(hydra_config.sweep.dir)}, "sweeper": {}}})
-        self.sweep, self.begun = folder, begin_sweep(folder, list(whole.hydra.overrides.task))
+        whole.hydra.sweep.dir = folder
+        self.sweep_begins(whole)
 
 
 def main() -> None:

@@ -164,7 +164,7 @@ def check_whole(kept: Kept, n: int) -> None:
     for number, trial in by_number.items():
         assert rows[number]["status"] == STATES[trial.state.name]
         if trial.state == TrialState.COMPLETE:
-            assert rows[number]["objective"] == trial.value
+            assert list(rows[number]["objectives"].values()) == trial.values
             assert rows[number]["swept"]["optimizer.lr"] == trial.params["optimizer.lr"]
 
     assert {run.info.status for run in runs} <= {"FINISHED", "KILLED", "FAILED"}

@@ -12,7 +12,8 @@ import pytest
 from noiseworks.runs.journal import JOURNAL, Row, append, read
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-ROW = Row(0, {"optimizer.lr": 0.1, "noise": "ä\u2028\x85"}, "FINISHED", None, 0.5, "r0", {"val/nll": 1e-300}, None, "k")
+SWEPT = {"optimizer.lr": 0.1, "noise": "ä\u2028\x85"}
+ROW = Row(0, SWEPT, "FINISHED", None, {"val/nll": 0.5}, "r0", {"val/nll": 1e-300}, None, "k")
 
 
 def rows(*jobs: int) -> list[Row]:

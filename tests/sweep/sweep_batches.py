@@ -64,7 +64,7 @@ def run_jobs(
 
 def journal(folder: Path, name: str = "s") -> dict[int, dict[str, Any]]:
     rows = [json.loads(line) for line in (folder / name / "jobs.jsonl").read_text().splitlines()]
-    return {row["job"]: row for row in rows}
+    return {row["job"]: row | {"objective": next(iter(row["objectives"].values()), None)} for row in rows}
 
 
 def child(folder: Path, num: int, name: str = "s") -> Run:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,11 @@ from omegaconf import OmegaConf
 from noiseworks.config.instantiation import Pieces
 from noiseworks.config.job import make_job
 from noiseworks.paths import conf_folder
-from noiseworks.sweep.groups import SweepJob
+from noiseworks.runs.execution import Circumstances, run_jobs
+from noiseworks.runs.result import JobRequest, JobResult
+from noiseworks.sweep.groups import Group
+from noiseworks.sweep.pruning import Pruning
+from noiseworks.train.monitor import Watch
 
 BASE = ["data=synthetic", "data.num_examples=60", "data.batch_size=16", "trainer.max_epochs=3", "tracking=none"]
 
@@ -36,12 +41,18 @@ def composed(overrides: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     return OmegaConf.to_container(task, resolve=True), choices
 
 
-def make_jobs(settings: Sequence[Sequence[str]], base: Sequence[str] = BASE) -> list[SweepJob]:
+def make_jobs(settings: Sequence[Sequence[str]], base: Sequence[str] = BASE) -> list[JobRequest]:
     """A job for each list of overrides."""
     return jobs_of([composed([*base, *overrides]) for overrides in settings])
 
 
-def jobs_of(configs: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> list[SweepJob]:
+def jobs_of(configs: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> list[JobRequest]:
     pieces = Pieces()
     made = [make_job(config, choices, pieces) for config, choices in configs]
-    return [SweepJob(num, job, {}, Path(str(num))) for num, job in enumerate(made)]
+    return [JobRequest(num, job, {}, Path(str(num))) for num, job in enumerate(made)]
+
+
+def run_group(group: Group, bar: Any, report: Any = None) -> Iterator[JobResult]:
+    """As a sweep runs it."""
+    pruning = None if report is None else partial(Pruning, report=report)
+    return run_jobs(group.jobs, Circumstances(in_sweep=True, watch=Watch(bar=bar), pruning=pruning))

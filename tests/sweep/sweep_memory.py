@@ -9,8 +9,7 @@ import sys
 from pathlib import Path
 
 import torch
-from noiseworks.sweep.group_run import run_group
-from sweep_jobs import Bar, composed, jobs_of, make_jobs
+from sweep_jobs import Bar, composed, jobs_of, make_jobs, run_group
 
 from noiseworks.sweep.groups import GIB, Group, make_groups
 

@@ -41,6 +41,8 @@ class Left:
     def journal(self) -> dict[int, dict[str, Any]]:
         lines = (self.path / "jobs.jsonl").read_text().splitlines()
         rows = {row["job"]: row for row in map(json.loads, lines)}
+        for row in rows.values():
+            row["objective"] = next(iter(row["objectives"].values()), None)
         assert len(rows) == len(lines)
         return dict(sorted(rows.items()))
 

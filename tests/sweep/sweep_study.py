@@ -8,11 +8,10 @@ import random
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import asdict
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-import pytest
 from mlflow.entities import Run
 from optuna.exceptions import TrialPruned
 from optuna.study import Study
@@ -21,9 +20,10 @@ from sweep_batches import SMALL
 from sweep_jobs import composed
 from sweep_runs import Left
 
-from hydra_members import current as _current
 from hydra_members.protocol import Batch, BatchJob
+from noiseworks.search.summary import report_search
 from noiseworks.sweep.batch import run_batch
+from noiseworks.sweep.report import report_jobs
 from noiseworks.sweep.summary import end_sweep
 from noiseworks.tracking.parents import StudyFacts
 
@@ -126,9 +126,9 @@ class End:
     """What `end_sweep` says."""
 
     def __init__(self, folder: Path, study: Study | None, error: BaseException | None = None) -> None:
-        with pytest.MonkeyPatch.context() as patch, redirect_stdout(io.StringIO()) as out:
-            patch.setattr(_current, "study", study)
-            self.complaint = end_sweep(folder, error)
+        with redirect_stdout(io.StringIO()) as out:
+            make_report = report_jobs if study is None else partial(report_search, study, error)
+            self.complaint = end_sweep(folder, make_report, error)
         self.out = out.getvalue()
 
     @cached_property

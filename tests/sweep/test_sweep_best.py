@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 from mlflow.entities import Run
-from noiseworks.sweep.group_run import run_group
 from sweep_batches import SMALL, run_jobs
-from sweep_jobs import Bar, composed, jobs_of
+from sweep_jobs import Bar, composed, jobs_of, run_group
 from sweep_runs import PARENT, artifacts
 from sweep_study import CONFIRMS_FROM, End, own_metrics
 
@@ -18,7 +17,7 @@ from command_line import client
 from hydra_members.protocol import Batch, BatchJob
 from noiseworks.runs import journal
 from noiseworks.runs.journal import Row
-from noiseworks.runs.result import Ended
+from noiseworks.runs.result import JobResult
 from noiseworks.sweep.batch import run_batch
 from noiseworks.sweep.best import Best
 from noiseworks.sweep.groups import GIB, make_groups
@@ -28,22 +27,22 @@ from noiseworks.tracking.parents import StudyFacts
 RATES = [0.003, 0.1, 0.001, 0.03]
 
 
-def train(*more: str) -> list[Ended]:
+def train(*more: str) -> list[JobResult]:
     """Jobs 0 to 3, of which 1 and 2 are the best and the worst."""
     jobs = jobs_of([composed([*SMALL, "tracking=none", f"optimizer.lr={lr}", *more]) for lr in RATES])
     ended = [each for group in make_groups(jobs, 4 * GIB) for each in run_group(group, Bar())]
-    return sorted(ended, key=lambda each: each.of.num)
+    return sorted(ended, key=lambda each: each.num)
 
 
 @pytest.fixture(scope="module")
-def trained() -> list[Ended]:
+def trained() -> list[JobResult]:
     ended = train()
-    assert sorted(range(4), key=lambda k: ended[k].objective)[0] == 1
-    assert sorted(range(4), key=lambda k: ended[k].objective)[-1] == 2
+    assert sorted(range(4), key=lambda k: ended[k].value)[0] == 1
+    assert sorted(range(4), key=lambda k: ended[k].value)[-1] == 2
     return ended
 
 
-def keep(folder: Path, ended: list[Ended]) -> int | None:
+def keep(folder: Path, ended: list[JobResult]) -> int | None:
     """The job that is kept."""
     best = Best(folder)
     for each in ended:
@@ -59,7 +58,7 @@ def study_in(folder: Path, *directions: str) -> None:
 
 def test_the_smallest(tmp_path, trained):
     assert keep(tmp_path, trained) == 1
-    assert json.loads((tmp_path / "best" / "job.json").read_text())["objective"] == trained[1].objective
+    assert json.loads((tmp_path / "best" / "job.json").read_text())["objective"] == trained[1].value
 
 
 @pytest.mark.parametrize(("direction", "job"), [("minimize", 1), ("maximize", 2)])
@@ -91,7 +90,7 @@ def test_what_breaks_a_constraint_is_no_candidate(tmp_path, trained):
     limited = train(f"constraints={{val/mae: {limit}}}")
     kept = [each for each in limited if each.metrics["val/mae"] <= limit]
     assert len(kept) == 3
-    assert keep(tmp_path, limited) == max(kept, key=lambda each: each.objective).of.num
+    assert keep(tmp_path, limited) == max(kept, key=lambda each: each.value).num
 
 
 def test_of_several_objectives_none_is_the_best(tmp_path, trained):
@@ -149,7 +148,7 @@ def test_the_best_is_kept_only_where_it_lives(tmp_path):
 
 def test_jobs_that_were_stopped_are_counted(tmp_path):
     run_jobs(tmp_path, [[f"optimizer.lr={lr}"] for lr in RATES[:2]], SMALL)
-    killed = Row(2, {"optimizer.lr": 1.0}, "KILLED", None, None, None, {}, None, "", "at epoch 1")
+    killed = Row(2, {"optimizer.lr": 1.0}, "KILLED", None, {}, None, {}, None, "", "at epoch 1")
     journal.append(tmp_path / "s", [killed])
     end = End(tmp_path / "s", None)
     assert end.complaint is None
@@ -159,9 +158,9 @@ def test_jobs_that_were_stopped_are_counted(tmp_path):
     assert parent.info.status == "FINISHED"
 
 
-def rows_of(values: list[float], **metrics: list[float]) -> list[Row]:
-    named = [{name.replace("_", "/"): of[k] for name, of in metrics.items()} for k in range(len(values))]
-    return [Row(k, {"lr": k}, "FINISHED", None, v, None, named[k], None) for k, v in enumerate(values)]
+def rows_of(values: list[float], name: str = "val/nll", **metrics: list[float]) -> list[Row]:
+    named = [{metric.replace("_", "/"): of[k] for metric, of in metrics.items()} for k in range(len(values))]
+    return [Row(k, {"lr": k}, "FINISHED", None, {name: v}, None, named[k], None) for k, v in enumerate(values)]
 
 
 @pytest.mark.parametrize(("maximize", "order"), [(False, [2, 0, 3, 1]), (True, [1, 0, 3, 2])])
@@ -173,7 +172,7 @@ def test_the_table_of_the_best(maximize, order):
 
 
 def test_the_column_is_called_after_the_metric_that_was_asked_for():
-    asked = rows_of([2.0, 3.0], val_nll=[5.0, 6.0], val_mae=[2.0, 3.0])
-    assert "  val/mae  " in summary(asked)
+    """Also where another has the same values."""
+    asked = rows_of([2.0, 3.0], "trainer/steps", val_nll=[2.0, 3.0], trainer_epochs=[2.0, 3.0])
+    assert "  trainer/steps  " in summary(asked)
     assert "  val/nll  " in summary(rows_of([5.0, 6.0], val_nll=[5.0, 6.0], val_mae=[5.0, 6.0]))
-    assert "  train/nll  " in summary(rows_of([5.0, 6.0], train_nll=[5.0, 6.0], val_mae=[1.0, 6.0]))

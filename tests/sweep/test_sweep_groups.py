@@ -8,8 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from noiseworks.sweep.group_run import run_group
-from sweep_jobs import BASE, Bar, make_jobs
+from sweep_jobs import BASE, Bar, make_jobs, run_group
 from sweep_runs import DOUBLE, SMALL, assert_same_runs, sweep
 
 from command_line import environment

@@ -12,19 +12,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from noiseworks.sweep.group_run import run_group
 from numpy.typing import NDArray
 from scipy import stats
-from sweep_jobs import Bar, make_jobs
+from sweep_jobs import Bar, make_jobs, run_group
 from sweep_runs import BASIC, SMALL, Left, artifacts, coefficients, sweep
 from test_sweep_results import block
 
 from noiseworks.runs.held_out import FOLDER
 from noiseworks.runs.journal import Row
 from noiseworks.streams import generator
-from noiseworks.sweep.batch import _keep_held_out
 from noiseworks.sweep.groups import GIB, make_groups
 from noiseworks.sweep.noise_ranking import Candidate, choose_noise, paired, verdict
+from noiseworks.sweep.recording import _keep_held_out
 from noiseworks.tracking.parents import SweepFolder
 
 Array = NDArray[np.float64]
@@ -254,13 +253,13 @@ def test_thousands_of_jobs_leave_few_rows(tmp_path):
     ended = [one for group in make_groups(jobs, GIB) for one in run_group(group, Bar())]
     _keep_held_out(ended, tmp_path)
     assert len(list((tmp_path / FOLDER).iterdir())) == 2
-    choice = choose_noise(tmp_path, [replace(e.row(), swept={"noise": e.problem.noise.name}) for e in ended])
+    choice = choose_noise(tmp_path, [replace(Row.of(e), swept={"noise": e.problem.noise.name}) for e in ended])
     assert choice is not None
     assert len(choice.candidates) == 2
     best = [
-        min((e for e in ended if e.problem.noise.name == n), key=lambda e: e.objective) for n in ("gaussian", "laplace")
+        min((e for e in ended if e.problem.noise.name == n), key=lambda e: e.value) for n in ("gaussian", "laplace")
     ]
-    assert {each.job for each in choice.candidates} == {one.of.num for one in best}
+    assert {each.job for each in choice.candidates} == {one.num for one in best}
     assert choice.candidates[0].log_likelihood == pytest.approx(
         max(-one.outcome.metrics["test/nll"].item() for one in best), rel=1e-5
     )
@@ -288,7 +287,7 @@ def test_streamed_rows_are_not_kept(tmp_path: Path) -> None:
 
     def row(job: int, noise: str, **metrics: float) -> Row:
         answer = {"noise": noise, "scale": 1.0, "coefficients": {}}
-        return Row(job, {"noise": noise}, "FINISHED", None, 1.0, None, metrics, answer)
+        return Row(job, {"noise": noise}, "FINISHED", None, {"val/nll": 1.0}, None, metrics, answer)
 
     choice = choose_noise(tmp_path, [row(0, "gaussian", **{"test/nll": 1.0}), row(1, "laplace", **{"test/nll": 2.0})])
     assert choice is not None

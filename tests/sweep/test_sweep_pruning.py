@@ -10,9 +10,8 @@ from typing import Any
 import optuna
 import pandas as pd
 import pytest
-from noiseworks.sweep.group_run import run_group
 from sweep_batches import SMALL, Reports, child, curve, journal, run_jobs
-from sweep_jobs import Bar, make_jobs
+from sweep_jobs import Bar, make_jobs, run_group
 from sweep_runs import artifacts, coefficients
 
 from noiseworks.errors import FitFailed, UserError

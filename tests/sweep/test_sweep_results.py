@@ -215,7 +215,7 @@ def test_without_job_folders_there_are_none(swept):
 def test_every_job_is_in_the_figure(tmp_path, monkeypatch, values):
     drawn = []
     monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda self, path: drawn.append(self))
-    rows = [Row(k, {"seed": k}, "FINISHED", None, value, None, {}, None) for k, value in enumerate(values)]
+    rows = [Row(k, {"seed": k}, "FINISHED", None, {"val/nll": value}, None, {}, None) for k, value in enumerate(values)]
     draw_sweep(tmp_path / "sweep.png", rows)
     low, high = drawn[0].axes[0].get_ylim()
     assert all(low <= value <= high for value in values)

@@ -47,7 +47,8 @@ def table(blocks: Sequence[str], title: str) -> list[list[str]]:
 
 def row(job: int, objective: float | None, failure: str | None = None, **metrics: float) -> Row:
     named = {name.replace("_", "/"): value for name, value in metrics.items()}
-    return Row(job, {}, "FAILED" if failure else "FINISHED", failure, objective, f"run{job}", named, None)
+    asked = {} if objective is None else {"val/nll": objective}
+    return Row(job, {}, "FAILED" if failure else "FINISHED", failure, asked, f"run{job}", named, None)
 
 
 def test_counts():

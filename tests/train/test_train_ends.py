@@ -22,6 +22,7 @@ from noiseworks.model import Linear
 from noiseworks.noise import Gaussian, Poisson
 from noiseworks.streams import generator
 from noiseworks.train.module import LinearRegression
+from noiseworks.train.monitor import Watch
 from noiseworks.train.schedules import ConstantRate
 
 RANDOM = Linear(intercept=True, init_scale=0.5)
@@ -87,7 +88,9 @@ def test_an_absurd_rate_fails_for_every_noise(name):
 
 def test_when_all_diverge_training_stops():
     of, shown = problem(Gaussian(), batch_size=9), []
-    outcome = train([member(of, lr=1e200, seed=s) for s in range(3)], settings(max_epochs=100), live=shown.append)
+    outcome = train(
+        [member(of, lr=1e200, seed=s) for s in range(3)], settings(max_epochs=100), watch=Watch(live=shown.append)
+    )
     assert len(outcome.failures) == 3
     assert len(shown) == 1  # epoch
     assert outcome.metrics["val/nll"].isnan().all()

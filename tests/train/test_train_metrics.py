@@ -15,6 +15,7 @@ from noiseworks.fit import solve_exactly, train
 from noiseworks.model import Linear
 from noiseworks.noise import Gaussian
 from noiseworks.streams import generator
+from noiseworks.train.monitor import Watch
 
 
 def huber(eta, y, scale, delta=1.345):
@@ -206,7 +207,7 @@ def test_world_size_steps_and_epochs():
 
 def test_live_points_are_the_curves():
     shown = []
-    outcome = train([member(problem(Gaussian()), seed=s) for s in (0, 1)], settings(), live=shown.append)
+    outcome = train([member(problem(Gaussian()), seed=s) for s in (0, 1)], settings(), watch=Watch(live=shown.append))
     assert len(shown) == 3
     for name, points in outcome.curves.items():
         seen = [(step, values) for new in shown for step, values in new.get(name, [])]
