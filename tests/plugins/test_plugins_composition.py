@@ -13,8 +13,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 from plugins_hydra import Sweep, anatomy, differences, hydras_config, hydras_job, outcome, start
 
-from hydra_members.cached_loader import parse_number
 from hydra_members.composer import Composer
+from hydra_members.override_reader import parse_number
 
 pytestmark = [
     pytest.mark.usefixtures("hydra_restore_singletons"),
@@ -56,8 +56,9 @@ def assert_same_jobs(sweep: Sweep, composer: Composer, jobs: Sequence[list[str]]
 def loads(composer: Composer, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Filled with the jobs that Hydra's own loader is asked for."""
     asked: list[Any] = []
-    load = composer._load
-    monkeypatch.setattr(composer, "_load", lambda overrides, num: asked.append(overrides) or load(overrides, num))
+    assert composer._fast is not None
+    load = composer._fast._load
+    monkeypatch.setattr(composer._fast, "_load", lambda overrides, num: asked.append(overrides) or load(overrides, num))
     return asked
 
 
@@ -216,14 +217,16 @@ def test_a_loader_of_somebody_else_is_asked_for_each_job(tmp_path: Path) -> None
 
 
 def test_more_choices_and_keys_than_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hydra_members.composer.KEPT_COPIES", 1)
-    monkeypatch.setattr("hydra_members.composer.KEPT_LINES", 2)
-    monkeypatch.setattr("hydra_members.cached_loader.KEPT_CONFIGURATIONS", 1)
+    monkeypatch.setattr("hydra_members.fast_composition.KEPT_COPIES", 1)
+    monkeypatch.setattr("hydra_members.fast_composition.KEPT_LINES", 2)
+    monkeypatch.setattr("hydra_members.hydra_internals.KEPT_CONFIGURATIONS", 1)
     sweep = start(plugins_app.make(tmp_path))
     composer = Composer(sweep.loader, sweep.master)
     assert_same_jobs(sweep, composer, [["db=mysql", "n=1"], ["db=postgres", "n=2"], ["db=mysql", "name=x"]])
-    assert len(composer._copies) == len(composer._cached._merged) == 1
-    assert len(composer._lines) <= 2
+    fast = composer._fast
+    assert fast is not None
+    assert len(fast._copies) == len(fast._loader._merged) == 1
+    assert len(fast._lines) <= 2
 
 
 def test_numbers_are_read_as_hydras_parser_reads_them() -> None:
