@@ -10,12 +10,12 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
-from hydra.types import RunMode
+from hydra.types import RunMode, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from hydra_members.composer import Composer
 from hydra_members.job_config import Settled, hydra_config, task_sees
-from hydra_members.protocol import Batch, BatchJob, RunsBatches
+from hydra_members.protocol import Batch, BatchJob, offered
 
 
 class BatchJobReturn(JobReturn):
@@ -59,13 +59,14 @@ class BatchJobReturn(JobReturn):
         )
 
 
-def run_together(batch: Batch, task: RunsBatches, composer: Composer, callbacks: Any) -> Sequence[JobReturn]:
+def run_together(batch: Batch, task: TaskFunction, composer: Composer, callbacks: Any) -> Sequence[JobReturn]:
     """`callbacks`: those of the HydraContext."""
-    config = composer.master_config
+    config, run_batch = composer.master_config, offered(task, "run_batch")
+    assert run_batch is not None
     if not batch.dry_run:
         _begin(batch, task, composer, callbacks)
     with task_sees(_as_multirun(composer), config.hydra.job.env_set):
-        results = task.run_batch(batch)
+        results = run_batch(batch)
     if len(results) != len(batch.jobs):
         raise ValueError(f"run_batch returned {len(results)} results for {len(batch.jobs)} jobs.")
     name = config.hydra.job.name
@@ -88,7 +89,7 @@ def _as_multirun(composer: Composer) -> Any:
     return composer.multirun
 
 
-def _begin(batch: Batch, task: RunsBatches, composer: Composer, callbacks: Any) -> None:
+def _begin(batch: Batch, task: TaskFunction, composer: Composer, callbacks: Any) -> None:
     listening = _is_listened_to(callbacks, "on_job_start")
     for job in batch.jobs if batch.job_folders or listening else ():
         settled = composer.settle(job.overrides, job.num)

@@ -6,7 +6,6 @@ pruner looks; what it has to know later is stored when a trial ends.
 
 import random
 from collections.abc import Mapping
-from typing import Any
 
 import optuna
 from optuna.storages import InMemoryStorage
@@ -27,10 +26,11 @@ class Reports:
         )
         study_id = storage.get_study_id_from_name(copy.study_name)
         self.copies: dict[int, Trial] = {}
+        self._ids: dict[int, int] = {}  # trial's number -> what the copy's storage calls it
         for trial in trials.slots.trials:  # all of them: pruners tell trials apart by their numbers
             trial_id = storage.create_new_trial(study_id, trial)
             if trial.number in trials.running:
-                self.copies[trial.number] = Trial(copy, trial_id)
+                self.copies[trial.number], self._ids[trial.number] = Trial(copy, trial_id), trial_id
         self.storage = storage
 
     def __call__(self, values: Mapping[int, float], step: int) -> set[int]:
@@ -44,11 +44,11 @@ class Reports:
 
     def store(self, number: int) -> None:
         """What was reported of a trial that is about to end, and what the pruner noted."""
-        copy = self.storage.get_trial(self.copies[number]._trial_id)
-        kept: Any = self.trials.running[number]
+        copy = self.storage.get_trial(self._ids[number])
+        kept, storage = self.trials.id_of(self.trials.running[number]), self.trials.storage
         for step, value in copy.intermediate_values.items():
-            self.trials.storage.set_trial_intermediate_value(kept._trial_id, step, value)
-        known = self.trials.storage.get_trial(kept._trial_id).system_attrs
+            storage.set_trial_intermediate_value(kept, step, value)
+        known = storage.get_trial(kept).system_attrs
         for key, value in copy.system_attrs.items():
             if key not in known:
-                self.trials.storage.set_trial_system_attr(kept._trial_id, key, value)
+                storage.set_trial_system_attr(kept, key, value)

@@ -15,7 +15,8 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from hydra_members import current as _current
 from hydra_members.composer import Composer
-from hydra_members.resume import launch_numbered
+from hydra_members.protocol import offered, tell
+from hydra_members.resume import launch_numbered, result_of
 from hydra_members.search.confirmation import confirm
 from hydra_members.search.lease import Lease
 from hydra_members.search.plan import Plan
@@ -48,6 +49,7 @@ def search(settings: "StudySweeper", arguments: Sequence[str]) -> None:
     study, about, folder = open_study(plan.question(), storage, place, settings.config)
     OmegaConf.save(settings.config, folder / "multirun.yaml")
     _current.study = study
+    tell(settings.task_function, "study_opened", study)
     log.info(f"Study name: {study.study_name}")
     log.info(f"Storage: {place}")
     log.info(f"Sampler: {plan.sampler.name}")
@@ -105,7 +107,7 @@ class Search:
             with suppress(UpdateFinishedTrialError):  # somebody took this process for dead
                 if reports is not None:
                     reports.store(trial.number)
-                exhausted |= self._tell(trial, read_result(returned._return_value, len(self.plan.directions)))
+                exhausted |= self._tell(trial, read_result(result_of(returned), len(self.plan.directions)))
         ended = self.trials.ended()
         self._say(ended)
         self._give_up(ended, returns)
@@ -130,13 +132,13 @@ class Search:
             if trial.number in ended:
                 answer = read_result(ended[trial.number], len(self.plan.directions))
                 with suppress(UpdateFinishedTrialError):  # somebody else was faster
-                    self._tell(Trial(self.trials.study, trial._trial_id), answer)
+                    self._tell(self.trials.open(trial), answer)
         self.trials.queue_again([trial for trial in stale if trial.number not in ended])
         return bool(stale)
 
     def ended(self, numbers: Sequence[int]) -> dict[int, Any]:
         """Of jobs that nobody runs any more, what those have returned that have ended."""
-        recover = getattr(self.task, "recover", None)
+        recover = offered(self.task, "recover")
         return {job.num: job.result for job in recover(self.folder, numbers)} if recover is not None else {}
 
     def _say(self, ended: Sequence[FrozenTrial]) -> None:
