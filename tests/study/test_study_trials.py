@@ -253,9 +253,10 @@ def test_a_worker_of_another_version_is_dead(opened, started):
 def test_a_zombie_is_dead(opened, monkeypatch):
     """It has ended, and only its parent has not looked."""
     child = subprocess.Popen(["sleep", "100"])
+    process = Process(opened)
     with monkeypatch.context() as patch:
         patch.setattr(os, "getpid", lambda: child.pid)
-        process = Process(opened)
+        process.lease.worker = Lease(process.study, 60.0).worker
     process.claim(1)
     assert Process(opened).stale() == []
     child.kill()
