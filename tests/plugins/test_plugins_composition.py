@@ -1,17 +1,14 @@
 """Composer gives what Hydra gives: the same content, flags and types, or the same error."""
 
 import random
-from collections.abc import Sequence
-from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import plugins_app
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import DictConfig, OmegaConf
-from plugins_hydra import Sweep, anatomy, differences, hydras_config, hydras_job, outcome, start
+from omegaconf import OmegaConf
+from plugins_hydra import assert_same_jobs, outcome, start
 
 from hydra_members.composer import Composer
 from hydra_members.override_reader import parse_number
@@ -38,19 +35,6 @@ NOISEWORKS_OTHERS = [
     "hydra.job.name=other", "hydra.output_subdir=null", "hydra.sweep.subdir=${hydra.job.override_dirname}", "seed=1,2",
     "+seed=3", "trainer=gpu",
 ]  # fmt: skip
-
-
-def assert_same_jobs(sweep: Sweep, composer: Composer, jobs: Sequence[list[str]]) -> None:
-    for num, overrides in enumerate(jobs):
-        config = outcome(partial(hydras_config, sweep, overrides, num))
-        expected = anatomy(config) if isinstance(config, DictConfig) else config
-        first = outcome(lambda: anatomy(composer.compose(overrides, num)))  # noqa: B023
-        assert differences(first, expected) == {}, overrides
-        job = outcome(partial(hydras_job, config, num)) if isinstance(config, DictConfig) else config
-        found = outcome(lambda: asdict(composer.job(overrides, num)))  # noqa: B023
-        assert repr(found) == repr(job), overrides  # text, since nan is not equal to itself and 1 is equal to True
-        again = outcome(lambda: anatomy(composer.compose(overrides, num)))  # noqa: B023
-        assert differences(again, expected) == {}, overrides
 
 
 def loads(composer: Composer, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
