@@ -14,11 +14,10 @@ from typing import Any, Self
 from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf
 
-from hydra_members.hydra_internals import CachedLoader, copy_without_hydra, is_hydras_own
+from hydra_members.hydra_internals import KEPT_LINES, CachedLoader, copy_without_hydra, is_hydras_own
 from hydra_members.job_config import Settled, compose_by, job_of, settle
-from hydra_members.override_reader import KEPT_LINES, Line, is_plain
 from hydra_members.protocol import BatchJob
-from hydra_members.working_copy import WorkingCopy
+from hydra_members.working_copy import Line, WorkingCopy, is_plain
 
 KEPT_COPIES = 64  # 1 MB each
 

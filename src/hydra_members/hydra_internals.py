@@ -11,12 +11,52 @@ from typing import Any
 
 from hydra._internal import config_loader_impl, config_repository
 from hydra.core.config_loader import ConfigLoader
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, OverrideType, ValueType
 from hydra.plugins.config_source import ConfigResult
 from omegaconf import AnyNode, Container, DictConfig, Node, OmegaConf, ValueNode
 from omegaconf.grammar_parser import parse
 
-from hydra_members.override_reader import OverrideReader
+KEPT_LINES = 100_000  # 50 MB at the most
+
+_WORD = r"[A-Za-z_][A-Za-z0-9_]*"
+_WHOLE = r"(?:0|[1-9][0-9]*)"
+_INT = rf"[+-]?{_WHOLE}"
+_POINT = rf"{_WHOLE}\.[0-9]*|\.[0-9]+"
+_FLOAT = rf"[+-]?(?:(?:{_POINT})(?:[eE][+-]?[0-9]+)?|{_WHOLE}[eE][+-]?[0-9]+)"
+_NUMBER = re.compile(rf"({_WORD}(?:\.{_WORD})*)=(?:({_INT})|({_FLOAT}))")
+
+
+class OverrideReader:
+    """Overrides in Hydra's grammar, each text parsed once."""
+
+    def __init__(self) -> None:
+        self._parser = OverridesParser.create()
+        self._read: dict[str, Override] = {}
+
+    def read(self, text: str) -> Override:
+        override = self._read.get(text)
+        if override is None:
+            if len(self._read) >= KEPT_LINES:
+                self._read.clear()
+            override = self._read[text] = parse_number(text) or self._parser.parse_overrides([text])[0]
+        return override
+
+
+def parse_number(text: str) -> Override | None:
+    """The override `key=number`, or None if `text` is, or may be, anything else."""
+    match = _NUMBER.fullmatch(text)
+    if match is None:
+        return None
+    key, whole, real = match.groups()
+    return Override(
+        type=OverrideType.CHANGE,
+        key_or_group=key,
+        value_type=ValueType.ELEMENT,
+        _value=int(whole) if whole is not None else float(real),
+        input_line=text,
+    )
+
 
 KEPT_CONFIGURATIONS = 128  # 0.5 MB each
 

@@ -4,10 +4,11 @@ import copy
 import os
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import DictConfig, IntegerNode, ListConfig, Node, OmegaConf, StringNode, ValueNode
 
 from hydra_members.hydra_internals import (
@@ -27,10 +28,33 @@ from hydra_members.hydra_internals import (
     set_raw,
 )
 from hydra_members.job_config import Settled, hydra_config, task_sees
-from hydra_members.override_reader import Line
 from hydra_members.protocol import BatchJob
 
 _NOW = re.compile(r"\$\{now:([%\w.-]+)\}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One override of a job."""
+
+    override: Override
+    is_group: bool  # it chooses an option and sets no value
+    moves: bool  # only its value may differ between the jobs of one working copy
+
+
+def is_plain(override: Override) -> bool:
+    """key=value, where the value is a primitive or a list of primitives that mean themselves."""
+    key, text = override.key_or_group, str(override.input_line)
+    if override.type is not OverrideType.CHANGE or override.is_sweep_override() or override.package is not None:
+        return False
+    if not key or key == "hydra" or override.is_hydra_override() or "${" in text:
+        return False
+    value = override.value()
+    return all(map(_is_primitive, value)) if isinstance(value, list) else _is_primitive(value)
+
+
+def _is_primitive(value: Any) -> bool:
+    return value is None or (isinstance(value, (bool, int, float, str)) and value != "???")
 
 
 class WorkingCopy:

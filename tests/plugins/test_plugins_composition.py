@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from plugins_hydra import assert_same_jobs, outcome, start
 
 from hydra_members.composer import Composer
-from hydra_members.override_reader import parse_number
+from hydra_members.hydra_internals import parse_number
 
 pytestmark = [
     pytest.mark.usefixtures("hydra_restore_singletons"),
