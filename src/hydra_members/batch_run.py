@@ -1,21 +1,21 @@
 """One call of a task's run_batch, with all that Hydra's run_job does around the call of a task."""
 
 import copy
+import logging
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from hydra._internal.callbacks import Callbacks
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.utils import JobReturn, JobStatus, _flush_loggers, _save_config, env_override
+from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
-from hydra.types import RunMode
-from omegaconf import DictConfig, open_dict, read_write
+from hydra.types import RunMode, TaskFunction
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from hydra_members.composer import Composer
-from hydra_members.job_config import Settled, hydra_config
-from hydra_members.protocol import Batch, BatchJob, RunsBatches
+from hydra_members.job_config import Settled, hydra_config, task_sees
+from hydra_members.protocol import Batch, BatchJob, offered
 
 
 class BatchJobReturn(JobReturn):
@@ -26,6 +26,7 @@ class BatchJobReturn(JobReturn):
         super().__init__(overrides=job.overrides, working_dir=job.output_dir, task_name=task_name)
         self._configs.clear()  # of the None that the line above has set
         self._lines = list(job.overrides)
+        self._result = result
         self.status = JobStatus.FAILED if isinstance(result, Exception) else JobStatus.COMPLETED
         self.return_value = result
 
@@ -54,22 +55,23 @@ class BatchJobReturn(JobReturn):
     def __repr__(self) -> str:
         return (
             f"{type(self).__name__}(overrides={self.overrides!r}, working_dir={self.working_dir!r},"
-            f" status={self.status}, _return_value={self._return_value!r})"
+            f" status={self.status}, _return_value={self._result!r})"
         )
 
 
-def run_together(batch: Batch, task: RunsBatches, composer: Composer, callbacks: Callbacks) -> Sequence[JobReturn]:
-    config = composer.master_config
-    env_set = config.hydra.job.env_set
+def run_together(batch: Batch, task: TaskFunction, composer: Composer, callbacks: Any) -> Sequence[JobReturn]:
+    """`callbacks`: those of the HydraContext."""
+    config, run_batch = composer.master_config, offered(task, "run_batch")
+    assert run_batch is not None
     if not batch.dry_run:
         _begin(batch, task, composer, callbacks)
-    with hydra_config(_as_multirun(composer)), env_override(env_set) if len(env_set) else nullcontext():
-        results = task.run_batch(batch)
+    with task_sees(_as_multirun(composer), config.hydra.job.env_set):
+        results = run_batch(batch)
     if len(results) != len(batch.jobs):
         raise ValueError(f"run_batch returned {len(results)} results for {len(batch.jobs)} jobs.")
     name = config.hydra.job.name
     returns = [BatchJobReturn(composer, job, name, result) for job, result in zip(batch.jobs, results)]
-    _flush_loggers()
+    _flush_logs()
     if not batch.dry_run:
         _end(batch, returns, composer, callbacks)
     return returns
@@ -87,37 +89,43 @@ def _as_multirun(composer: Composer) -> Any:
     return composer.multirun
 
 
-def _begin(batch: Batch, task: RunsBatches, composer: Composer, callbacks: Callbacks) -> None:
-    listening = _overriding(callbacks, "on_job_start")
-    for job in batch.jobs if batch.job_folders or listening.callbacks else ():
+def _begin(batch: Batch, task: TaskFunction, composer: Composer, callbacks: Any) -> None:
+    listening = _is_listened_to(callbacks, "on_job_start")
+    for job in batch.jobs if batch.job_folders or listening else ():
         settled = composer.settle(job.overrides, job.num)
         if batch.job_folders:
             _make_folder(job, settled.whole, settled.task, settled.hydra)
-        with hydra_config(settled.hydra), env_override(settled.whole.hydra.job.env_set):
-            listening.on_job_start(config=settled.whole, task_function=task)  # type: ignore[arg-type]
+        if listening:
+            with task_sees(settled.hydra, settled.whole.hydra.job.env_set):
+                callbacks.on_job_start(config=settled.whole, task_function=task)
 
 
 def _make_folder(job: BatchJob, whole: Any, task: DictConfig, hydra: DictConfig) -> None:
     folder = Path(job.output_dir)
     folder.mkdir(parents=True, exist_ok=True)
     if whole.hydra.output_subdir is not None:
-        _save_config(task, "config.yaml", folder / whole.hydra.output_subdir)
-        _save_config(hydra, "hydra.yaml", folder / whole.hydra.output_subdir)
-        _save_config(whole.hydra.overrides.task, "overrides.yaml", folder / whole.hydra.output_subdir)
+        inner = folder / whole.hydra.output_subdir
+        inner.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(task, inner / "config.yaml")
+        OmegaConf.save(hydra, inner / "hydra.yaml")
+        OmegaConf.save(whole.hydra.overrides.task, inner / "overrides.yaml")
 
 
-def _end(batch: Batch, returns: Sequence[JobReturn], composer: Composer, callbacks: Callbacks) -> None:
-    listening = _overriding(callbacks, "on_job_end")
-    for job, job_return in zip(batch.jobs, returns) if listening.callbacks else ():
+def _end(batch: Batch, returns: Sequence[JobReturn], composer: Composer, callbacks: Any) -> None:
+    for job, job_return in zip(batch.jobs, returns) if _is_listened_to(callbacks, "on_job_end") else ():
         settled = composer.settle(job.overrides, job.num)
         with hydra_config(settled.hydra):
-            listening.on_job_end(config=settled.whole, job_return=job_return)
+            callbacks.on_job_end(config=settled.whole, job_return=job_return)
 
 
-def _overriding(callbacks: Callbacks, method: str) -> Callbacks:
-    """Those that do something of their own: composing a configuration for each job is what they cost."""
-    listening = Callbacks()
-    listening.callbacks = [
-        each for each in callbacks.callbacks if getattr(type(each), method, None) is not getattr(Callback, method)
-    ]
-    return listening
+def _is_listened_to(callbacks: Any, method: str) -> bool:
+    """Whether a callback does something of its own: composing a configuration for each job is what it costs."""
+    there = getattr(callbacks, "callbacks", None)
+    return there is None or any(getattr(type(each), method, None) is not getattr(Callback, method) for each in there)
+
+
+def _flush_logs() -> None:
+    for logger in (logging.getLogger(), *logging.getLogger().manager.loggerDict.values()):
+        for handler in getattr(logger, "handlers", ()):
+            with suppress(Exception):
+                handler.flush()

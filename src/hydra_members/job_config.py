@@ -2,13 +2,17 @@
 
 import copy
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import env_override
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+
+from hydra_members.protocol import BatchJob
 
 
 @dataclass(frozen=True)
@@ -19,7 +23,22 @@ class Settled:
     output_dir: str
 
 
-def settle(whole: DictConfig) -> Settled:
+def compose_by(loader: ConfigLoader, master_config: DictConfig, overrides: Sequence[str], num: int) -> DictConfig:
+    config = loader.load_sweep_config(master_config, list(overrides))
+    with open_dict(config):
+        config.hydra.job.id = num
+        config.hydra.job.num = num
+    return config
+
+
+def copy_without_hydra(whole: DictConfig) -> DictConfig:
+    task = copy.deepcopy(whole)
+    with read_write(task), open_dict(task):
+        del task["hydra"]
+    return task
+
+
+def settle(whole: DictConfig, copy_task: Callable[[DictConfig], DictConfig] = copy_without_hydra) -> Settled:
     """`whole`, as load_sweep_config gives it, becomes part of the answer."""
     with hydra_config(None):
         HydraConfig.instance().set_config(whole)
@@ -29,7 +48,17 @@ def settle(whole: DictConfig) -> Settled:
             whole.hydra.runtime.output_dir = output_dir
         HydraConfig.instance().set_config(whole)
         holder: Any = HydraConfig.instance().cfg
-    return Settled(whole=whole, task=_without_hydra(whole), hydra=holder, output_dir=output_dir)
+    return Settled(whole=whole, task=copy_task(whole), hydra=holder, output_dir=output_dir)
+
+
+def job_of(settled: Settled, num: int) -> BatchJob:
+    """The task's configuration is resolved as run_job lets the task see it."""
+    with task_sees(settled.hydra, settled.whole.hydra.job.env_set):
+        config: Any = OmegaConf.to_container(settled.task, resolve=True)
+    node = settled.whole.hydra
+    overrides: Any = OmegaConf.to_container(node.overrides.task)
+    choices: Any = OmegaConf.to_container(node.runtime.choices)
+    return BatchJob(num=num, overrides=overrides, config=config, choices=choices, output_dir=settled.output_dir)
 
 
 @contextmanager
@@ -44,10 +73,8 @@ def hydra_config(holder: Any) -> Iterator[None]:
         instance.cfg = before
 
 
-def _without_hydra(whole: DictConfig) -> DictConfig:
-    content = whole.__dict__["_content"]
-    whole.__dict__["_content"] = {key: node for key, node in content.items() if key != "hydra"}
-    try:
-        return copy.deepcopy(whole)  # the hydra node is three quarters of a small configuration
-    finally:
-        whole.__dict__["_content"] = content
+@contextmanager
+def task_sees(holder: Any, env_set: Any) -> Iterator[None]:
+    """`${hydra:...}` and the environment variables of hydra.job.env_set."""
+    with hydra_config(holder), env_override(env_set) if len(env_set) else nullcontext():
+        yield

@@ -8,7 +8,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from hydra import version
 from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrides, run_job, setup_globals
@@ -18,7 +17,7 @@ from omegaconf import DictConfig
 
 from hydra_members.batch_run import run_together
 from hydra_members.composer import Composer
-from hydra_members.protocol import Batch, Report
+from hydra_members.protocol import Batch, Report, offered
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +56,7 @@ class BatchLauncher(Launcher):
         sweep_dir = Path(str(self.config.hydra.sweep.dir))
         sweep_dir.mkdir(parents=True, exist_ok=True)
         jobs = list(zip(numbers, job_overrides))
-        if hasattr(self.task_function, "run_batch") and not _changes_folder(self.config):
+        if offered(self.task_function, "run_batch") and not _changes_folder(self.config):
             return self._run_together(jobs, sweep_dir, report)
         for num, overrides in jobs:
             self.composer.check(overrides, num)
@@ -77,8 +76,7 @@ class BatchLauncher(Launcher):
             dry_run=self.dry_run,
             report=report,
         )
-        task: Any = self.task_function
-        return run_together(batch, task, self.composer, self.hydra_context.callbacks)
+        return run_together(batch, self.task_function, self.composer, self.hydra_context.callbacks)
 
     def _run_in_turn(self, jobs: Sequence[tuple[int, Sequence[str]]]) -> list[JobReturn]:
         log.info(f"Launching {len(jobs)} jobs locally")

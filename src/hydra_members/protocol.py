@@ -1,18 +1,12 @@
-"""What a task function that can run many jobs at once is handed, and what it hands back.
-
-A task function says so by an attribute `run_batch(batch: Batch) -> Sequence[Any]`. It returns one entry a job, in their
-order: what the job returned, or the Exception that it failed with. An exception that it raises stops the whole sweep.
-
-A task function whose sweeps can go on after they were killed has an attribute
-`recover(sweep_dir: str, numbers: Collection[int] | None) -> Sequence[EndedJob]`: it is called when a sweep goes on with
-what is in this folder, and says which jobs have ended. Of the `numbers` (None: of all jobs) the others do not run any
-more, and whatever they have left behind is to be tidied up."""
+"""What a task function may offer to a sweep, and what the two hand each other."""
 
 import hashlib
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
+
+from omegaconf import DictConfig
 
 
 def config_key(config: Mapping[str, Any]) -> str:
@@ -52,5 +46,41 @@ class EndedJob:
     result: Any  # what the job returned, or the Exception that it failed with
 
 
-class RunsBatches(Protocol):
-    def run_batch(self, batch: Batch) -> Sequence[Any]: ...
+class SweepTask(Protocol):
+    """A task function, as far as a sweep knows it. Each of its attributes may be absent: then nothing happens."""
+
+    def __call__(self, config: DictConfig) -> Any:
+        """One job."""
+
+    def run_batch(self, batch: Batch) -> Sequence[Any]:
+        """One entry a job, in their order: what the job returned, or the Exception that it failed with. An exception
+        that is raised stops the whole sweep."""
+
+    def recover(self, sweep_dir: str, numbers: Collection[int] | None) -> Sequence[EndedJob]:
+        """The jobs that have ended, of a sweep that goes on in this folder. Of the `numbers` (None: of all jobs) the
+        others do not run any more, and whatever they have left behind is to be tidied up."""
+
+    def confirming(self, config: dict[str, Any], seeds: int | None) -> tuple[list[str], int]:
+        """Overrides that train the job of this configuration again, on how many fresh seeds. `seeds`: how many are
+        asked for; None leaves it to the task."""
+
+    def sweep_begins(self, config: DictConfig) -> None:
+        """The sweep's whole configuration, before anything else is done. It stays the same object: a sweep that goes
+        on with an earlier one changes its hydra.sweep.dir later."""
+
+    def study_opened(self, study: Any) -> None:
+        """The optuna.Study whose trials are the jobs of the sweep."""
+
+
+Offer = Literal["run_batch", "recover", "confirming", "sweep_begins", "study_opened"]
+
+
+def offered(task: Any, name: Offer) -> Callable[..., Any] | None:
+    """An attribute of SweepTask; None if this task function has none."""
+    return getattr(task, name, None)
+
+
+def tell(task: Any, name: Literal["sweep_begins", "study_opened"], fact: Any) -> None:
+    call = offered(task, name)
+    if call is not None:
+        call(fact)

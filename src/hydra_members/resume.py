@@ -1,10 +1,11 @@
 """What a sweep that was killed has left to do, the folder in which it goes on, and jobs of any numbers."""
 
 import glob
+import io
 import os
 import re
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from contextlib import redirect_stderr, suppress
 from dataclasses import dataclass
 from itertools import count, groupby
 from pathlib import Path
@@ -18,7 +19,16 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from hydra_members.composer import Composer
-from hydra_members.protocol import EndedJob, config_key
+from hydra_members.protocol import EndedJob, config_key, offered
+
+
+def result_of(job_return: JobReturn) -> Any:
+    """What the job returned, or the exception that it ended with."""
+    try:
+        with redirect_stderr(io.StringIO()):  # where Hydra writes the overrides of a failed job when it is asked
+            return job_return.return_value
+    except Exception as error:
+        return error
 
 
 def launch_numbered(
@@ -50,7 +60,7 @@ REFERENCE = re.compile(r"\$\{[^{}]*\}")
 def find_begun(config: DictConfig, task: Any) -> Path | None:
     """The sweep in this folder, or else the newest one of the same overrides, whose folder this one then takes; None if
     there is none."""
-    if not hasattr(task, "recover"):
+    if offered(task, "recover") is None:
         raise HydraException(
             "hydra.sweeper.resume=true needs a task that knows which of its jobs have ended (an attribute `recover`),"
             " and this one does not; it must be false."

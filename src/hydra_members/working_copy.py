@@ -3,130 +3,58 @@
 import copy
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
-from hydra.core.override_parser.types import Override
-from hydra.core.utils import env_override
-from omegaconf import AnyNode, Container, DictConfig, IntegerNode, ListConfig, Node, OmegaConf, StringNode, ValueNode
-from omegaconf._utils import split_key
-from omegaconf.grammar_parser import parse
+from hydra.core.override_parser.types import Override, OverrideType
+from omegaconf import DictConfig, IntegerNode, ListConfig, Node, OmegaConf, StringNode, ValueNode
 
-from hydra_members.job_config import Settled, hydra_config
-
-Path = tuple[Any, ...]  # the keys from the root to a node, of the types under which they are kept
-
-_NODE_REFERENCE = re.compile(r"\$\{([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\}", re.ASCII)
-
-
-def children(node: Any) -> Iterator[tuple[Any, Node]]:
-    content = node.__dict__["_content"] if isinstance(node, Container) else None
-    if isinstance(content, dict):
-        yield from content.items()
-    elif isinstance(content, list):
-        yield from enumerate(content)
-
-
-def find(root: Container, dotted: str) -> tuple[Path, Node] | None:
-    """The node that an override of `dotted` would overwrite; None also where an interpolation stands in the way."""
-    node: Any = root
-    path: list[Any] = []
-    for part in split_key(dotted):
-        key = _key(node, part)
-        if key is None:
-            return None
-        path.append(key)
-        node = node.__dict__["_content"][key]
-    return tuple(path), node
-
-
-def _key(node: Any, part: str) -> Any:
-    """`part` as the type that `node` keeps its keys in: 1 or an Enum, not "1"."""
-    if isinstance(node, DictConfig) and isinstance(node.__dict__["_content"], dict):
-        child = node._get_node(part, validate_access=False)
-        return child._key() if isinstance(child, Node) else None
-    return {str(key): key for key, _ in children(node)}.get(part)
-
-
-def at(root: Container, path: Path) -> Any:
-    node: Any = root
-    for key in path:
-        node = node.__dict__["_content"][key]
-    return node
-
-
-def interpolations(root: Node, path: Path = ()) -> Iterator[tuple[Path, Node]]:
-    """In the order in which OmegaConf.to_container would resolve them."""
-    if root._is_interpolation():
-        yield path, root
-        return
-    for key, node in children(root):
-        yield from interpolations(node, (*path, key))
-
-
-def plain(node: Node) -> Any:
-    return OmegaConf.to_container(node, resolve=True) if isinstance(node, Container) else node._value()
-
-
-def copy_plain(value: Any) -> Any:
-    if type(value) is dict:
-        return {key: copy_plain(item) for key, item in value.items()}
-    if type(value) is list:
-        return [copy_plain(item) for item in value]
-    return value
-
-
-class Reference:
-    """An interpolation whose text stays, resolved again and again: parsing it is what costs."""
-
-    def __init__(self, node: Node) -> None:
-        self._node = node
-        self._text = node._value()
-        self._tree = parse(self._text)
-        match = _NODE_REFERENCE.fullmatch(self._text)
-        found = find(node._get_root(), match[1]) if match else None
-        self._target = found[0] if found else None
-        self._root = node._get_root()
-
-    def value(self) -> Any:
-        if self._target is not None and isinstance(self._node, ValueNode):
-            target = at(self._root, self._target)
-            if isinstance(target, ValueNode) and not target._is_interpolation() and not target._is_missing():
-                return self._converted(target._value())
-        parent = self._node._get_parent_container()
-        assert parent is not None
-        node = parent._resolve_interpolation_from_parse_tree(
-            parent=parent,
-            value=self._node,
-            key=self._node._key(),
-            parse_tree=self._tree,
-            throw_on_resolution_failure=True,
-            memo=None,
-        )
-        assert node is not None
-        return plain(node)
-
-    def _converted(self, value: Any) -> Any:
-        """As the type of the node that holds the interpolation wants it."""
-        if isinstance(self._node, AnyNode):
-            return value
-        assert isinstance(self._node, ValueNode)
-        converted = self._node.validate_and_convert(value)
-        return value if type(converted) is type(value) else converted
-
+from hydra_members.hydra_internals import (
+    NodePath,
+    Reference,
+    apply_override,
+    at,
+    content,
+    find,
+    has_flags,
+    interpolations,
+    is_interpolation,
+    is_missing,
+    override_dirname,
+    plain,
+    raw,
+    set_raw,
+)
+from hydra_members.job_config import Settled, hydra_config, task_sees
+from hydra_members.protocol import BatchJob
 
 _NOW = re.compile(r"\$\{now:([%\w.-]+)\}", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Line:
+    """One override of a job."""
+
     override: Override
     is_group: bool  # it chooses an option and sets no value
     moves: bool  # only its value may differ between the jobs of one working copy
+
+
+def is_plain(override: Override) -> bool:
+    """key=value, where the value is a primitive or a list of primitives that mean themselves."""
+    key, text = override.key_or_group, str(override.input_line)
+    if override.type is not OverrideType.CHANGE or override.is_sweep_override() or override.package is not None:
+        return False
+    if not key or key == "hydra" or override.is_hydra_override() or "${" in text:
+        return False
+    value = override.value()
+    return all(map(_is_primitive, value)) if isinstance(value, list) else _is_primitive(value)
+
+
+def _is_primitive(value: Any) -> bool:
+    return value is None or (isinstance(value, (bool, int, float, str)) and value != "???")
 
 
 class WorkingCopy:
@@ -138,10 +66,9 @@ class WorkingCopy:
         self.choices: dict[str, Any] = _container(self.whole, "runtime", "choices")
         self._env_set = at(self.whole, ("hydra", "job", "env_set"))
         self._holder = settled.hydra
-        self._paths: dict[str, Path] = {}
-        self._can_move = False
+        self._paths: dict[str, NodePath] = {}
         self._config: dict[str, Any] | None = None
-        self._references: list[tuple[Path, Reference]] = []
+        self._references: list[tuple[NodePath, Reference]] = []
 
     def prepare(self, merged: DictConfig, lines: Sequence[Line], cache: dict[str, Any]) -> bool:
         """Whether the next job's values make of this copy exactly what they would make of a new configuration.
@@ -159,12 +86,11 @@ class WorkingCopy:
                 return False
         self._share_hydra_node(cache)
         self._lines = list(lines)
-        self._can_move = True
         return True
 
     def _finds(self, merged: DictConfig, key: str) -> bool:
         before, now = find(merged, key), find(self.task, key)
-        if before is None or now is None or before[1]._metadata.flags:
+        if before is None or now is None or has_flags(before[1]):
             return False
         self._paths[key] = now[0]
         return not isinstance(before[1], DictConfig) and isinstance(now[1], (ValueNode, ListConfig))
@@ -172,10 +98,10 @@ class WorkingCopy:
     def _share_hydra_node(self, cache: dict[str, Any]) -> None:
         """HydraConfig holds a copy of the hydra node; from now on the node itself, which changes with the jobs."""
         self._holder = DictConfig({})
-        self._holder.__dict__["_content"]["hydra"] = at(self.whole, ("hydra",))
-        self._job = at(self.whole, ("hydra", "job")).__dict__["_content"]
+        content(self._holder)["hydra"] = at(self.whole, ("hydra",))
+        self._job = content(at(self.whole, ("hydra", "job")))
         self._output = at(self.whole, ("hydra", "runtime", "output_dir"))
-        self._tasks = at(self.whole, ("hydra", "overrides", "task")).__dict__["_content"]
+        self._tasks = content(at(self.whole, ("hydra", "overrides", "task")))
         self._folders = [_reader(at(self.whole, ("hydra", "sweep", key)), cache) for key in ("dir", "subdir")]
         names: Any = OmegaConf.to_container(self._job["config"])
         self._dirname = {key: names["override_dirname"][key] for key in ("kv_sep", "item_sep", "exclude_keys")}
@@ -189,54 +115,63 @@ class WorkingCopy:
         overrides = _of_task(lines)
         self.overrides = [str(override.input_line) for override in overrides]
         for node, text in zip(self._tasks, self.overrides):
-            node._val = text
-        self._job["num"]._val, self._job["id"]._val = num, str(num)
-        self._job["override_dirname"]._val = get_overrides_dirname(overrides, **self._dirname)
-        self._output._val = "???"
+            set_raw(node, text)
+        set_raw(self._job["num"], num)
+        set_raw(self._job["id"], str(num))
+        set_raw(self._job["override_dirname"], override_dirname(overrides, **self._dirname))
+        set_raw(self._output, "???")
         _set_cache(self.whole, cache)
         with hydra_config(self._holder):
             self.output_dir = os.path.abspath(os.path.join(*(str(folder()) for folder in self._folders)))
-        self._output._val = self.output_dir
-        _set_cache(self.task, self.whole._metadata.resolver_cache)
+        set_raw(self._output, self.output_dir)
+        _set_cache(self.task, OmegaConf.get_cache(self.whole))
 
     def _overwrite(self, override: Override) -> None:
         """In both trees; the second takes over what the first has validated and converted."""
-        ConfigLoaderImpl._apply_overrides_to_config([override], self.task)
+        apply_override(override, self.task)
         path = self._paths[override.key_or_group]
         checked, target = at(self.task, path), at(self.whole, path)
         if isinstance(checked, ValueNode) and type(checked) is type(target):
-            target._val = checked._val
+            set_raw(target, raw(checked))
         else:
-            ConfigLoaderImpl._apply_overrides_to_config([override], self.whole)
+            apply_override(override, self.whole)
 
     def composed(self, cache: dict[str, Any]) -> DictConfig:
         """A copy of the whole as it was before it was settled."""
         config = copy.deepcopy(self.whole)
         OmegaConf.set_readonly(config.hydra, False)
-        at(config, ("hydra", "runtime", "output_dir"))._val = "???"
-        config._metadata.resolver_cache = copy.deepcopy(cache)
+        set_raw(at(config, ("hydra", "runtime", "output_dir")), "???")
+        OmegaConf.set_cache(config, cache)
         return config
 
-    def read(self) -> dict[str, Any]:
+    def job(self, num: int) -> BatchJob:
+        return BatchJob(
+            num=num,
+            overrides=list(self.overrides),
+            config=self._read(),
+            choices=_copy_plain(self.choices),
+            output_dir=self.output_dir,
+        )
+
+    def _read(self) -> dict[str, Any]:
         """The task's configuration, resolved, as run_job lets the task see it."""
-        with hydra_config(self._holder), env_override(self._env_set) if len(self._env_set) else nullcontext():
-            if self._config is not None:
-                try:
-                    return self._read_again(self._config)
-                except Exception:  # once more as OmegaConf does it, whose error says where
-                    return self._read_whole()
-            config = self._read_whole()
-            if self._can_move:
+        with task_sees(self._holder, self._env_set):
+            if self._config is None:
+                config = self._read_whole()
                 self._references = [(path, Reference(node)) for path, node in interpolations(self.task)]
-                self._config = copy_plain(config)
-            return config
+                self._config = _copy_plain(config)
+                return config
+            try:
+                return self._read_again(self._config)
+            except Exception:  # once more as OmegaConf does it, whose error says where
+                return self._read_whole()
 
     def _read_whole(self) -> dict[str, Any]:
         config: Any = OmegaConf.to_container(self.task, resolve=True)
         return config
 
     def _read_again(self, known: dict[str, Any]) -> dict[str, Any]:
-        config: dict[str, Any] = copy_plain(known)
+        config: dict[str, Any] = _copy_plain(known)
         for path in self._paths.values():
             _put(config, path, plain(at(self.task, path)))
         for path, reference in self._references:
@@ -246,8 +181,8 @@ class WorkingCopy:
 
 def _set_cache(config: DictConfig, cache: dict[str, Any]) -> None:
     """What the last job's resolvers have said is forgotten; where they have said nothing new, nothing is to be done."""
-    if config._metadata.resolver_cache != cache:
-        config._metadata.resolver_cache = copy.deepcopy(cache)
+    if OmegaConf.get_cache(config) != cache:
+        OmegaConf.set_cache(config, cache)
 
 
 def _of_task(lines: Sequence[Line]) -> list[Override]:
@@ -263,14 +198,14 @@ def _are_nested(keys: Sequence[str]) -> bool:
 def _has_simple_job(whole: DictConfig, num_overrides: int) -> bool:
     """Whether Hydra fills the hydra node from the job's number and the overrides' text alone."""
     job, tasks = at(whole, ("hydra", "job")), at(whole, ("hydra", "overrides", "task"))
-    content = job.__dict__["_content"]
+    nodes = content(job)
     return (
-        isinstance(content["num"], IntegerNode)
-        and isinstance(content["id"], StringNode)
-        and isinstance(content["override_dirname"], StringNode)
-        and not any(interpolations(content["config"]))
-        and not content["env_copy"]._is_interpolation()
-        and len(content["env_copy"]) == 0
+        isinstance(nodes["num"], IntegerNode)
+        and isinstance(nodes["id"], StringNode)
+        and isinstance(nodes["override_dirname"], StringNode)
+        and not any(interpolations(nodes["config"]))
+        and not is_interpolation(nodes["env_copy"])
+        and len(nodes["env_copy"]) == 0
         and len(tasks) == num_overrides
         and all(find(whole, f"hydra.sweep.{key}") is not None for key in ("dir", "subdir"))
     )
@@ -281,8 +216,8 @@ def _container(whole: DictConfig, *path: str) -> Any:
 
 
 def _reader(node: Node, cache: dict[str, Any]) -> Callable[[], Any]:
-    text: Any = None if node._is_missing() else node._value()  # None is what OmegaConf.select says
-    if not node._is_interpolation():
+    text: Any = None if is_missing(node) else raw(node)  # None is what OmegaConf.select says
+    if not is_interpolation(node):
         return lambda: text
     reference = Reference(node)
     if "${" in _NOW.sub("", text) or any((form,) not in cache["now"] for form in _NOW.findall(text)):
@@ -291,7 +226,15 @@ def _reader(node: Node, cache: dict[str, Any]) -> Callable[[], Any]:
     return lambda: value
 
 
-def _put(config: Any, path: Path, value: Any) -> None:
+def _copy_plain(value: Any) -> Any:
+    if type(value) is dict:
+        return {key: _copy_plain(item) for key, item in value.items()}
+    if type(value) is list:
+        return [_copy_plain(item) for item in value]
+    return value
+
+
+def _put(config: Any, path: NodePath, value: Any) -> None:
     for key in path[:-1]:
         config = config[key]
     config[path[-1]] = value

@@ -25,6 +25,7 @@ from noiseworks.tracking.store import quieten
 
 PRELOADED = [
     "hydra._internal.hydra",
+    "hydra_members.fast_composition",
     "hydra_members.grid",
     "hydra_members.launcher",
     "matplotlib.backends.backend_agg",

@@ -2,8 +2,9 @@
 
 import copy
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import env_override, setup_globals
 from hydra.types import RunMode
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
+
+from hydra_members.composer import Composer
 
 CONF = Path(__file__).parents[2] / "conf"
 
@@ -103,3 +106,16 @@ def differences(found: Any, expected: Any) -> Any:
         keys = {*found, *expected}
         return {key: f"{found.get(key)} != {expected.get(key)}" for key in keys if found.get(key) != expected.get(key)}
     return {} if found == expected else (found, expected)
+
+
+def assert_same_jobs(sweep: Sweep, composer: Composer, jobs: Sequence[list[str]]) -> None:
+    for num, overrides in enumerate(jobs):
+        config = outcome(partial(hydras_config, sweep, overrides, num))
+        expected = anatomy(config) if isinstance(config, DictConfig) else config
+        first = outcome(lambda: anatomy(composer.compose(overrides, num)))  # noqa: B023
+        assert differences(first, expected) == {}, overrides
+        job = outcome(partial(hydras_job, config, num)) if isinstance(config, DictConfig) else config
+        found = outcome(lambda: asdict(composer.job(overrides, num)))  # noqa: B023
+        assert repr(found) == repr(job), overrides  # text, since nan is not equal to itself and 1 is equal to True
+        again = outcome(lambda: anatomy(composer.compose(overrides, num)))  # noqa: B023
+        assert differences(again, expected) == {}, overrides

@@ -50,6 +50,9 @@ def run_batch(batch):
 
 if "ALONE" not in os.environ:
     task.run_batch = run_batch
+if "TELL" in os.environ:
+    task.sweep_begins = lambda config: say(begins=config.hydra.sweep.dir, there=os.path.isdir(config.hydra.sweep.dir))
+    task.study_opened = lambda study: say(study=study.study_name, trials=len(study.trials))
 if __name__ == "__main__":
     hydra.main(version_base=None, config_path=".", config_name="config")(task)()
 """
@@ -222,3 +225,16 @@ def test_params_of_the_sweeper(app: App) -> None:
     app.run(*VECTORIZED)
     assert app.told()[0]["overrides"] == [["n=1", "size=large"], ["n=2", "size=large"]]
     assert (app.folder / "out" / "multirun.yaml").exists()
+
+
+@pytest.mark.parametrize("sweeper", ["grid", "optuna"])
+def test_the_task_is_told_of_the_sweep(app: App, sweeper: str) -> None:
+    """That it begins, before there is a folder; then of the study; then the jobs come."""
+    more = ["hydra.sweeper.study_name=s", "hydra.sweeper.storage=null", "hydra.sweeper.n_trials=2"]
+    app.run(
+        "hydra/launcher=vectorized", f"hydra/sweeper={sweeper}", "n=3,4", *more[: 3 * (sweeper == "optuna")], TELL=""
+    )
+    first, *then, last = app.told()
+    assert first == {"begins": "out", "there": False}
+    assert then == ([{"study": "s", "trials": 0}] if sweeper == "optuna" else [])
+    assert last["nums"] == [0, 1]

@@ -1,20 +1,17 @@
 """Composer gives what Hydra gives: the same content, flags and types, or the same error."""
 
 import random
-from collections.abc import Sequence
-from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import plugins_app
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import DictConfig, OmegaConf
-from plugins_hydra import Sweep, anatomy, differences, hydras_config, hydras_job, outcome, start
+from omegaconf import OmegaConf
+from plugins_hydra import assert_same_jobs, outcome, start
 
-from hydra_members.cached_loader import parse_number
 from hydra_members.composer import Composer
+from hydra_members.hydra_internals import parse_number
 
 pytestmark = [
     pytest.mark.usefixtures("hydra_restore_singletons"),
@@ -40,24 +37,12 @@ NOISEWORKS_OTHERS = [
 ]  # fmt: skip
 
 
-def assert_same_jobs(sweep: Sweep, composer: Composer, jobs: Sequence[list[str]]) -> None:
-    for num, overrides in enumerate(jobs):
-        config = outcome(partial(hydras_config, sweep, overrides, num))
-        expected = anatomy(config) if isinstance(config, DictConfig) else config
-        first = outcome(lambda: anatomy(composer.compose(overrides, num)))  # noqa: B023
-        assert differences(first, expected) == {}, overrides
-        job = outcome(partial(hydras_job, config, num)) if isinstance(config, DictConfig) else config
-        found = outcome(lambda: asdict(composer.job(overrides, num)))  # noqa: B023
-        assert repr(found) == repr(job), overrides  # text, since nan is not equal to itself and 1 is equal to True
-        again = outcome(lambda: anatomy(composer.compose(overrides, num)))  # noqa: B023
-        assert differences(again, expected) == {}, overrides
-
-
 def loads(composer: Composer, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Filled with the jobs that Hydra's own loader is asked for."""
     asked: list[Any] = []
-    load = composer._load
-    monkeypatch.setattr(composer, "_load", lambda overrides, num: asked.append(overrides) or load(overrides, num))
+    assert composer._fast is not None
+    load = composer._fast._load
+    monkeypatch.setattr(composer._fast, "_load", lambda overrides, num: asked.append(overrides) or load(overrides, num))
     return asked
 
 
@@ -216,14 +201,16 @@ def test_a_loader_of_somebody_else_is_asked_for_each_job(tmp_path: Path) -> None
 
 
 def test_more_choices_and_keys_than_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hydra_members.composer.KEPT_COPIES", 1)
-    monkeypatch.setattr("hydra_members.composer.KEPT_LINES", 2)
-    monkeypatch.setattr("hydra_members.cached_loader.KEPT_CONFIGURATIONS", 1)
+    monkeypatch.setattr("hydra_members.fast_composition.KEPT_COPIES", 1)
+    monkeypatch.setattr("hydra_members.fast_composition.KEPT_LINES", 2)
+    monkeypatch.setattr("hydra_members.hydra_internals.KEPT_CONFIGURATIONS", 1)
     sweep = start(plugins_app.make(tmp_path))
     composer = Composer(sweep.loader, sweep.master)
     assert_same_jobs(sweep, composer, [["db=mysql", "n=1"], ["db=postgres", "n=2"], ["db=mysql", "name=x"]])
-    assert len(composer._copies) == len(composer._cached._merged) == 1
-    assert len(composer._lines) <= 2
+    fast = composer._fast
+    assert fast is not None
+    assert len(fast._copies) == len(fast._loader._merged) == 1
+    assert len(fast._lines) <= 2
 
 
 def test_numbers_are_read_as_hydras_parser_reads_them() -> None:

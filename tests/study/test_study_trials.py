@@ -7,9 +7,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import optuna
+import psutil
 import pytest
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.trial import TrialState
@@ -235,23 +235,32 @@ def test_numbers_are_used_again(opened):
     old = Process(opened)
     machine, pid, started, own = old.lease.worker.rsplit("|", 3)
     assert int(pid) == os.getpid()
-    old.lease.worker = "|".join([machine, pid, str(int(started) - 1), own])
+    old.lease.worker = "|".join([machine, pid, f"{float(started) - 1:.2f}", own])
     old.claim(1)
     assert Process(opened).stale() == [0]
 
 
-def test_a_zombie_is_dead(opened):
+@pytest.mark.parametrize("started", ["123456", "", "None"])
+def test_a_worker_of_another_version_is_dead(opened, started):
+    """Studies of 0.1.0 have a worker's start in clock ticks, or nothing where it was not known."""
+    old = Process(opened)
+    machine, pid, _, own = old.lease.worker.rsplit("|", 3)
+    old.lease.worker = "|".join([machine, pid, started, own])
+    old.claim(1)
+    assert Process(opened).stale() == [0]
+
+
+def test_a_zombie_is_dead(opened, monkeypatch):
     """It has ended, and only its parent has not looked."""
     child = subprocess.Popen(["sleep", "100"])
-    stat = Path(f"/proc/{child.pid}/stat")
     process = Process(opened)
-    machine, _, _, own = process.lease.worker.rsplit("|", 3)
-    started = stat.read_text().rpartition(")")[2].split()[19]
-    process.lease.worker = "|".join([machine, str(child.pid), started, own])
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "getpid", lambda: child.pid)
+        process.lease.worker = Lease(process.study, 60.0).worker
     process.claim(1)
     assert Process(opened).stale() == []
     child.kill()
-    while stat.read_text().rpartition(")")[2].split()[0] != "Z":
+    while psutil.Process(child.pid).status() != psutil.STATUS_ZOMBIE:
         time.sleep(0.01)
     assert Process(opened).stale() == [0]
     child.wait()

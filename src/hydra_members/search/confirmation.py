@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from optuna.trial import FrozenTrial, TrialState
 
 from hydra_members.composer import Composer
-from hydra_members.resume import launch_numbered
+from hydra_members.protocol import offered
+from hydra_members.resume import launch_numbered, result_of
 from hydra_members.search.study import CONFIRMS_FROM
 from hydra_members.search.trial_result import TrialResult, best_trials, read_result
 from hydra_members.storage import alone
@@ -23,10 +24,9 @@ MOST = 20  # of a Pareto front
 
 
 def confirm(search: "Search", composer: Composer, seeds: int | None) -> None:
-    """A task says how by its attribute `confirming(config, seeds)`: the overrides, and how many seeds they are. What
-    comes out is the study's attribute `confirmed`."""
+    """A task says how: SweepTask.confirming. What comes out is the study's attribute `confirmed`."""
     trials = search.trials
-    again = getattr(search.task, "confirming", None)
+    again = offered(search.task, "confirming")
     if again is None or seeds == 0:
         return
     best, begun = _take(trials, best_trials(trials.study)[:MOST])
@@ -44,7 +44,7 @@ def confirm(search: "Search", composer: Composer, seeds: int | None) -> None:
         names, count = ", ".join(str(num - CONFIRMS_FROM) for num in lines), max(number_of_seeds.values())
         log.info(f"Confirming trial {names} on {count} fresh seeds")
         returns = launch_numbered(search.launcher, list(lines.values()), list(lines))
-        results |= {num: each._return_value for num, each in zip(lines, returns)}
+        results |= {num: result_of(each) for num, each in zip(lines, returns)}
     answers = {num: read_result(results[num], len(trials.study.directions)) for num in number_of_seeds}
     with alone(trials.place, trials.study.study_name):
         kept = trials.study.user_attrs.get("confirmed", {})

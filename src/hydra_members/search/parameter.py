@@ -66,7 +66,11 @@ class Parameter:
         return self.name.lstrip("+")
 
     def suggest(self, trial: Trial) -> Any:
-        return self.exact(trial._suggest(self.name, self.distribution))  # as study.ask(fixed_distributions) does
+        asked: Any = self.distribution
+        if isinstance(asked, CategoricalDistribution):
+            return self.exact(trial.suggest_categorical(self.name, asked.choices))
+        suggest = trial.suggest_int if isinstance(asked, IntDistribution) else trial.suggest_float
+        return self.exact(suggest(self.name, asked.low, asked.high, step=asked.step, log=asked.log))
 
     def exact(self, value: Any) -> Any:
         """`value` without what Optuna's arithmetic did to it."""

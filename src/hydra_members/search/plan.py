@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import optuna
-from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.errors import HydraException
 from hydra.utils import get_method, instantiate
 from omegaconf import DictConfig, OmegaConf
 from optuna.trial import Trial
 
+from hydra_members.protocol import offered
 from hydra_members.search.sampler import SamplerChoice
 from hydra_members.search.space import Space
 from hydra_members.search.study import StudyRequest, digest
@@ -28,7 +28,9 @@ class Plan:
     def __init__(self, settings: "StudySweeper", arguments: Sequence[str]) -> None:
         _check(settings)
         self.settings, self.config = settings, settings.config
-        self.together = hasattr(settings.launcher, "launch_numbered") and hasattr(settings.task_function, "run_batch")
+        self.together = (
+            hasattr(settings.launcher, "launch_numbered") and offered(settings.task_function, "run_batch") is not None
+        )
         params = [f"{key}={'null' if value is None else value}" for key, value in (settings.params or {}).items()]
         conditional, old = _plain(settings.conditional), _plain(settings.search_space)
         loader = settings.hydra_context.config_loader
@@ -49,7 +51,8 @@ class Plan:
             return self.settings.n_jobs
         if self.together:
             return TOGETHER_BY_SLOT if self.sampler.by_slot else TOGETHER
-        return 1 if isinstance(self.settings.launcher, BasicLauncher) else 2
+        in_turn = any(kind.__name__ == "BasicLauncher" for kind in type(self.settings.launcher).__mro__)
+        return 1 if in_turn else 2
 
     def overrides(self, params: Mapping[str, Any]) -> list[str]:
         return [*self.space.fixed, *self.space.overrides(params)]

@@ -1,8 +1,9 @@
 """One run of `hydra/sweeper=optuna`: ask for trials, run them as jobs, tell how they ended."""
 
 import logging
+import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -11,14 +12,15 @@ from hydra.core.utils import JobReturn
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from optuna.exceptions import UpdateFinishedTrialError
+from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from hydra_members.composer import Composer
-from hydra_members.resume import launch_numbered
+from hydra_members.protocol import offered, tell
+from hydra_members.resume import launch_numbered, result_of
 from hydra_members.search.confirmation import confirm
 from hydra_members.search.lease import Lease
 from hydra_members.search.plan import Plan
-from hydra_members.search.pruning import Reports
 from hydra_members.search.sampler import process_seed
 from hydra_members.search.study import open_study
 from hydra_members.search.trial_result import TrialResult, best_trials, read_result, write_results
@@ -36,9 +38,6 @@ SAY_SECONDS = 1.0
 
 def search(settings: "StudySweeper", arguments: Sequence[str]) -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # what it would say of a study is said here
-    task: Any = settings.task_function
-    if hasattr(task, "sweep_begins"):
-        task.sweep_begins(settings.config)
     plan = Plan(settings, arguments)
     composer = Composer(settings.hydra_context.config_loader, settings.config)
     if getattr(settings.launcher, "dry_run", False):
@@ -49,8 +48,7 @@ def search(settings: "StudySweeper", arguments: Sequence[str]) -> None:
     storage, place = open_storage(settings.storage)
     study, about, folder = open_study(plan.question(), storage, place, settings.config)
     OmegaConf.save(settings.config, folder / "multirun.yaml")
-    if hasattr(task, "study_opened"):
-        task.study_opened(study)
+    tell(settings.task_function, "study_opened", study)
     log.info(f"Study name: {study.study_name}")
     log.info(f"Storage: {place}")
     log.info(f"Sampler: {plan.sampler.name}")
@@ -108,7 +106,7 @@ class Search:
             with suppress(UpdateFinishedTrialError):  # somebody took this process for dead
                 if reports is not None:
                     reports.store(trial.number)
-                exhausted |= self._tell(trial, read_result(returned._return_value, len(self.plan.directions)))
+                exhausted |= self._tell(trial, read_result(result_of(returned), len(self.plan.directions)))
         ended = self.trials.ended()
         self._say(ended)
         self._give_up(ended, returns)
@@ -133,13 +131,13 @@ class Search:
             if trial.number in ended:
                 answer = read_result(ended[trial.number], len(self.plan.directions))
                 with suppress(UpdateFinishedTrialError):  # somebody else was faster
-                    self._tell(Trial(self.trials.study, trial._trial_id), answer)
+                    self._tell(self.trials.open(trial), answer)
         self.trials.queue_again([trial for trial in stale if trial.number not in ended])
         return bool(stale)
 
     def ended(self, numbers: Sequence[int]) -> dict[int, Any]:
         """Of jobs that nobody runs any more, what those have returned that have ended."""
-        recover = getattr(self.task, "recover", None)
+        recover = offered(self.task, "recover")
         return {job.num: job.result for job in recover(self.folder, numbers)} if recover is not None else {}
 
     def _say(self, ended: Sequence[FrozenTrial]) -> None:
@@ -169,3 +167,47 @@ class Search:
         reasons = [trial.user_attrs["failure"] for trial in ended if "failure" in trial.user_attrs]
         why = f"; the first that failed: {reasons[0]}" if reasons else ""
         return f"{complete} of the {len(ended)} trials that have ended are complete{why}"
+
+
+class Reports:
+    """A pruner, asked after every epoch about all trials of a batch, which are trained side by side.
+
+    Reporting to the study itself costs a write to disk each. The reports go to a copy of the study in memory, where the
+    pruner looks; what it has to know later is stored when a trial ends.
+    """
+
+    def __init__(self, trials: Trials, pruner: optuna.pruners.BasePruner) -> None:
+        self.trials = trials
+        study, storage = trials.study, InMemoryStorage()
+        sampler = optuna.samplers.RandomSampler(seed=0)  # never asked
+        copy = optuna.create_study(
+            storage=storage, sampler=sampler, pruner=pruner, directions=study.directions, study_name=study.study_name
+        )
+        study_id = storage.get_study_id_from_name(copy.study_name)
+        self.copies: dict[int, Trial] = {}
+        self._ids: dict[int, int] = {}  # trial's number -> what the copy's storage calls it
+        for trial in trials.slots.trials:  # all of them: pruners tell trials apart by their numbers
+            trial_id = storage.create_new_trial(study_id, trial)
+            if trial.number in trials.running:
+                self.copies[trial.number], self._ids[trial.number] = Trial(copy, trial_id), trial_id
+        self.storage = storage
+
+    def __call__(self, values: Mapping[int, float], step: int) -> set[int]:
+        """The numbers of the trials to stop. All report before the first is judged; then they come in a random order,
+        because a pruner made for trials that come one by one is kinder to the early ones."""
+        for number, value in values.items():
+            self.copies[number].report(value, step)
+        order = sorted(values)
+        random.Random(step).shuffle(order)
+        return {number for number in order if self.copies[number].should_prune()}
+
+    def store(self, number: int) -> None:
+        """What was reported of a trial that is about to end, and what the pruner noted."""
+        copy = self.storage.get_trial(self._ids[number])
+        kept, storage = self.trials.id_of(self.trials.running[number]), self.trials.storage
+        for step, value in copy.intermediate_values.items():
+            storage.set_trial_intermediate_value(kept, step, value)
+        known = storage.get_trial(kept).system_attrs
+        for key, value in copy.system_attrs.items():
+            if key not in known:
+                storage.set_trial_system_attr(kept, key, value)

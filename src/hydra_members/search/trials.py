@@ -67,6 +67,7 @@ class Trials:
         self.study, self.storage, self.place, self.n_trials, self.lease = study, storage, place, n_trials, lease
         self.study_id = storage.get_study_id_from_name(study.study_name)
         self.running: dict[int, Trial] = {}  # mine
+        self._ids: dict[int, int] = {}  # trial's number -> what the storage calls it
         self._slots = Slots()
 
     @property
@@ -74,6 +75,18 @@ class Trials:
         """As they are now."""
         self._slots.update(sorted(self.study.get_trials(deepcopy=False), key=lambda trial: trial.number))
         return self._slots
+
+    def id_of(self, trial: Trial | FrozenTrial) -> int:
+        """What the storage calls the trial: a number among those of all its studies."""
+        known = self._ids.get(trial.number)
+        if known is None:
+            known = self.storage.get_trial_id_from_study_id_trial_number(self.study_id, trial.number)
+            self._ids[trial.number] = known
+        return known
+
+    def open(self, trial: FrozenTrial) -> Trial:
+        """The trial that has not ended, to be written to."""
+        return Trial(self.study, self.id_of(trial))
 
     def slot_of(self, trial: FrozenTrial) -> int:
         """For samplers; the slot of a trial never changes."""
@@ -94,7 +107,7 @@ class Trials:
             while waiting and len(claimed) < most:
                 trial = waiting.pop(0)
                 if self._pop(trial, slots):
-                    claimed.append(self._begin(trial._trial_id))
+                    claimed.append(self._begin(self.id_of(trial)))
             for _ in range(min(most - len(claimed), self.n_trials - slots.fresh)):
                 claimed.append(self._begin(self._create()))
             return [trial for trial in claimed if not self._is_too_much(trial)]
@@ -105,9 +118,10 @@ class Trials:
 
     def _pop(self, trial: FrozenTrial, slots: Slots) -> bool:
         with suppress(UpdateFinishedTrialError):
-            self.storage.set_trial_user_attr(trial._trial_id, "worker", self.lease.worker)  # before others see it run
-            if self.storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING):
-                self.storage.set_trial_user_attr(trial._trial_id, "worker", self.lease.worker)  # who came second did so
+            trial_id = self.id_of(trial)
+            self.storage.set_trial_user_attr(trial_id, "worker", self.lease.worker)  # before others see it run
+            if self.storage.set_trial_state_values(trial_id, TrialState.RUNNING):
+                self.storage.set_trial_user_attr(trial_id, "worker", self.lease.worker)  # who came second did so
                 if not slots.has_other(trial):
                     return True
                 self._lose(trial, "its slot was taken")
@@ -115,12 +129,12 @@ class Trials:
 
     def _begin(self, trial_id: int) -> Trial:
         trial = Trial(self.study, trial_id)
-        self.running[trial.number] = trial
+        self.running[trial.number], self._ids[trial.number] = trial, trial_id
         return trial
 
     def _is_too_much(self, trial: Trial) -> bool:
         """Processes on several machines may have created one too many at the same moment: the last ones go."""
-        frozen = self.storage.get_trial(trial._trial_id)
+        frozen = self.storage.get_trial(self.id_of(trial))
         if self.slot_of(frozen) < self.n_trials:
             return False
         self._lose(frozen, "the study was complete")
@@ -165,5 +179,5 @@ class Trials:
 
     def _lose(self, trial: FrozenTrial, why: str) -> None:
         with suppress(UpdateFinishedTrialError):  # somebody else was faster
-            self.storage.set_trial_user_attr(trial._trial_id, LOST, why)
-            self.storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+            self.storage.set_trial_user_attr(self.id_of(trial), LOST, why)
+            self.storage.set_trial_state_values(self.id_of(trial), TrialState.FAIL)

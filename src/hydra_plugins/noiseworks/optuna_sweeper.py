@@ -1,10 +1,10 @@
 """`hydra/sweeper=optuna`, where Hydra discovers it."""
 
-from hydra_members import optuna_config, study_sweeper
+from hydra_members import study_sweeper
 
 
 class OptunaSweeper(study_sweeper.StudySweeper):
     pass
 
 
-optuna_config.register(provider="noiseworks")
+study_sweeper.register(provider="noiseworks")

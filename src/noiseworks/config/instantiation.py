@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import re
-from functools import partial
-from typing import Any
+import sys
+import typing
+from collections.abc import Sequence
+from functools import cache, partial
+from types import NoneType, SimpleNamespace, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from hydra.errors import InstantiationException
 from hydra.utils import get_object, instantiate
@@ -14,13 +17,13 @@ from hydra.utils import get_object, instantiate
 from noiseworks.config.renames import with_current_targets
 from noiseworks.errors import UserError
 
-KINDS: dict[str, tuple[type, str]] = {
-    "int": (int, "a whole number"),
-    "float": (float, "a number"),
-    "bool": (bool, "true or false"),
-    "str": (str, "text"),
-    "list": (list, "a list like [a,b]"),
-    "None": (type(None), "null"),
+KINDS: dict[type, str] = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "text",
+    list: "a list like [a,b]",
+    NoneType: "null",
 }
 
 
@@ -30,7 +33,7 @@ def check_types(node: dict[str, Any], path: str) -> None:
     Numbers, booleans, text, lists and null are judged. A number where text is wanted becomes text: a column named 2020
     arrives as a number.
     """
-    parameters = inspect.signature(get_object(node["_target_"])).parameters
+    parameters = _parameters(node["_target_"])
     settings = [key for key in node if not key.startswith("_")]
     for key in settings:
         value = node[key]
@@ -40,24 +43,39 @@ def check_types(node: dict[str, Any], path: str) -> None:
         if isinstance(value, dict) and "_target_" in value:
             check_types(value, f"{path}.{key}")
         elif not isinstance(value, dict):
-            names = _names(parameters[key].annotation)
-            if "str" in names and type(value) in (int, float) and not {"int", "float"} & set(names):
+            kinds = parameters[key]
+            if str in kinds and type(value) in (int, float) and not {int, float} & set(kinds):
                 node[key] = str(value)
-            elif names and not _fits(value, {KINDS[name][0] for name in names}):
+            elif kinds and not _fits(value, kinds):
                 shown = "null" if value is None else value
-                expected = " or ".join(KINDS[name][1] for name in names)
+                expected = " or ".join(KINDS[kind] for kind in kinds)
                 raise UserError(f"{path}.{key}={shown} is not possible; it must be {expected}.")
 
 
-def _names(annotation: Any) -> list[str]:
-    """The simple types in an annotation such as `int | None`; none if it is of another kind."""
-    text = annotation.__name__ if isinstance(annotation, type) else str(annotation)
-    text = re.sub(r"(collections\.abc\.)?Sequence\[\w+\]", "list", text)
-    parts = text.replace("Scale", "float | None").replace("typing.", "").split("|")
-    return [part.strip() for part in parts if part.strip() in KINDS]
+@cache
+def _parameters(target: str) -> dict[str, tuple[type, ...]]:
+    """The kinds of values that each parameter takes; none where they are not judged."""
+    made = get_object(target)
+    known: dict[str, Any] = {}
+    for part in reversed(made.__mro__) if isinstance(made, type) else (made,):  # a dataclass has its parents' fields
+        known |= vars(sys.modules.get(part.__module__, typing))
+    return {key: _kinds(parameter.annotation, known) for key, parameter in inspect.signature(made).parameters.items()}
 
 
-def _fits(value: Any, kinds: set[type]) -> bool:
+def _kinds(annotation: Any, known: dict[str, Any]) -> tuple[type, ...]:
+    """Those in an annotation such as `int | None`, in its order."""
+    if annotation is inspect.Parameter.empty:
+        return ()
+    try:
+        hint = get_type_hints(SimpleNamespace(__annotations__={"it": annotation}), globalns=known)["it"]
+    except (NameError, SyntaxError, TypeError):  # a name that only type checkers see
+        return ()
+    members = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    plain = (list if get_origin(member) is Sequence else member for member in members)
+    return tuple(kind for kind in plain if kind in KINDS)
+
+
+def _fits(value: Any, kinds: Sequence[type]) -> bool:
     if isinstance(value, int) and not isinstance(value, bool):
         return int in kinds or float in kinds
     return type(value) in kinds

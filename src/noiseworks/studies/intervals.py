@@ -37,14 +37,13 @@ def mean(values: ArrayLike) -> Interval:
 def proportion(hits: ArrayLike) -> Interval:
     """Wilson's score interval; the standard error is that of the middle, never 0."""
     x = _replicates(hits)
-    n, p, z = len(x), x.mean(), stats.norm.ppf((1 + LEVEL) / 2)
-    middle = (p + z**2 / (2 * n)) / (1 + z**2 / n)
-    reach = z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-    return Interval(float(p), float(middle - reach), float(middle + reach), float(reach / z))
+    wilson = stats.binomtest(int(x.sum()), len(x)).proportion_ci(LEVEL, method="wilson")
+    error = (wilson.high - wilson.low) / (2 * stats.norm.ppf((1 + LEVEL) / 2))
+    return Interval(float(x.mean()), float(wilson.low), float(wilson.high), float(error))
 
 
 def variance(values: ArrayLike, unit: float = 1.0) -> Interval:
-    """Of the values, over `unit`; by the delta method for its logarithm, whatever the law of the values."""
+    """Of the values, over `unit`; by the delta method for its logarithm, whatever their distribution."""
     x = _replicates(values)
     return _log(x.var(ddof=1) / unit, _influence(x))
 

@@ -7,6 +7,7 @@ and rules. Tests compare what both ways leave, table by table. Any other version
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import os
 import shutil
@@ -14,16 +15,15 @@ import sqlite3
 import sys
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mlflow
 from mlflow.entities import Experiment
 from mlflow.environment_variables import MLFLOW_ENABLE_WORKSPACES
-from mlflow.utils import validation
+from mlflow.utils import name_utils, validation
 from mlflow.utils.file_utils import local_file_uri_to_path
-from mlflow.utils.name_utils import _generate_random_name
 from mlflow.utils.uri import append_to_uri_path
 
 from noiseworks.tracking.live_run import undisturbed
@@ -31,6 +31,8 @@ from noiseworks.tracking.store import local_database
 
 if TYPE_CHECKING:
     from noiseworks.tracking.finished_runs import FinishedRun
+
+log = logging.getLogger(__name__)
 
 TESTED = ("3.17.2",)
 CHUNK = 1000  # runs in one transaction: others wait a second for it, and MLflow's own connections give up after 20
@@ -55,12 +57,21 @@ LEFT_TO_SQLITE = {"inputs": {"step"}}  # columns whose default MLflow takes too
 def is_known(uri: str, experiment: Experiment) -> bool:
     """Whether this is a local store of a version that the fast way was tested with, and an experiment that is open."""
     database = local_database(uri)
-    if database is None or not database.is_file() or mlflow.__version__ not in TESTED:
+    if database is None or not database.is_file():
+        return False
+    if mlflow.__version__ not in TESTED:
+        _say_that_it_is_slow(mlflow.__version__)
         return False
     if MLFLOW_ENABLE_WORKSPACES.get() or mlflow.get_active_model_id() is not None:  # MLflow would store more
         return False
     local = experiment.artifact_location.startswith(("/", "file:///"))
     return local and experiment.lifecycle_stage == "active" and _has_columns(database)
+
+
+@cache  # a sweep writes many times
+def _say_that_it_is_slow(version: str) -> None:
+    known = " or ".join(TESTED)
+    log.warning(f"Runs are stored by MLflow's own calls, at thirty times the cost: this is {version}, not {known}")
 
 
 def _has_columns(database: Path) -> bool:
@@ -119,7 +130,7 @@ def _rows(experiment: int, homes: Mapping[str, str], runs: Mapping[str, Finished
     """What does not depend on what is in the store."""
     rows: dict[str, Rows] = {table: [] for table in ("runs", "params", "tags", "metrics", "latest_metrics")}
     for run_id, run in runs.items():
-        name = run.name or _generate_random_name()
+        name = run.name or name_utils._generate_random_name()
         user = run.tags.get("mlflow.user", "unknown")
         about = (run.status, run.started, run.ended, None, "", "active", homes[run_id], experiment)
         rows["runs"].append((run_id, name, "UNKNOWN", "", "", user, *about))
