@@ -1,4 +1,4 @@
-"""Theory of counts (exercise 8): what a normal law loses on them, precision, and coverage of intervals."""
+"""Theory of counts (exercise 8): what a normal distribution loses on them, precision, and coverage of intervals."""
 
 from __future__ import annotations
 

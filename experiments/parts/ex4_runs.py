@@ -48,8 +48,8 @@ def null_path(run: Run) -> Array:
     return np.asarray(parts).reshape(-1, len(set(path["replicate"].tolist())))
 
 
-def noisy(runs: Runs, law: str, n: int, sigma: float) -> Run:
-    return runs["ex4_gram"].one(law=law, num_observations=n, sigma=sigma)
+def noisy(runs: Runs, noise: str, n: int, sigma: float) -> Run:
+    return runs["ex4_gram"].one(law=noise, num_observations=n, sigma=sigma)
 
 
 def penalized(runs: Runs, method: str, penalty: float) -> Run:

@@ -60,8 +60,8 @@ def _notes(fitted: Fitted) -> list[str]:
     notes, found, by = [], fitted.criteria, fitted.uncertainty
     if by is not None:
         degrees = by.degrees
-        law = "" if math.isinf(degrees) else f"; {degrees:g} degrees of freedom"
-        notes.append(f"standard errors by {by.method}: {HOW[by.method]}{law}")
+        freedom = "" if math.isinf(degrees) else f"; {degrees:g} degrees of freedom"
+        notes.append(f"standard errors by {by.method}: {HOW[by.method]}{freedom}")
         if isinstance(by, Bootstrap):
             notes[-1] += f"; {len(by.theta)} replicates"
             notes[-1] += f", {by.failed} more had no answer" if by.failed else ""

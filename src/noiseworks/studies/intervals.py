@@ -44,7 +44,7 @@ def proportion(hits: ArrayLike) -> Interval:
 
 
 def variance(values: ArrayLike, unit: float = 1.0) -> Interval:
-    """Of the values, over `unit`; by the delta method for its logarithm, whatever the law of the values."""
+    """Of the values, over `unit`; by the delta method for its logarithm, whatever the distribution of the values."""
     x = _replicates(values)
     return _log(x.var(ddof=1) / unit, _influence(x))
 
