@@ -20,7 +20,7 @@ def measure(cfg):
 
 
 def features(n: int, rng: np.random.Generator) -> Array:
-    """(n, 5) of rank 4, as data=synthetic makes them."""
+    """Features (n, 5) of rank 4, as data=synthetic makes them."""
     X = rng.normal(size=(n, d))
     X[:, 4] = (X[:, 0] + X[:, 1]) * SUM
     return X
@@ -92,7 +92,7 @@ def gram(cfg) -> dict[str, Array]:
 
 
 def draw(noise: str, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    """Of mean 0 and variance 1; `correlated` has a correlation of a half between the columns of a row."""
+    """Noise of mean 0 and variance 1; `correlated` has a correlation of a half between the columns of a row."""
     if noise == "uniform":
         return rng.uniform(-math.sqrt(3), math.sqrt(3), size=shape)
     if noise == "laplace":

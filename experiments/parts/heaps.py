@@ -18,13 +18,13 @@ SHOWN = 22
 
 
 def compare_distributions(D: Array, y: Array) -> dict[str, float]:
-    """Of four distributions with linear predictors D (n, P): the mean loss of rows that were left out (every tenth in
-    turn); and of the last three, fitted to all rows, what they say of these.
+    """The mean loss of rows that were left out (every tenth in turn) by four distributions with linear predictors
+    D (n, P); and of the last three, fitted to all rows, what they say of these.
 
     heaped: the negative binomial, of whose counts a share is rounded to multiples of three.
     """
     fold, k = np.arange(len(y)) % FOLDS, np.arange(float(MOST))
-    left_out = [tested(D[fold != f], y[fold != f], D[fold == f], y[fold == f]) for f in range(FOLDS)]
+    left_out = [held_out_losses(D[fold != f], y[fold != f], D[fold == f], y[fold == f]) for f in range(FOLDS)]
     found = {f"loss_{name}": np.concatenate([part[name] for part in left_out]).mean() for name in left_out[0]}
     table = masses(D, y, D, k)
     table["rounded"] = rounded(table["nb"])
@@ -39,7 +39,7 @@ def compare_distributions(D: Array, y: Array) -> dict[str, float]:
     return found | {f"share_observed_{i}": (y == i).mean() for i in range(SHOWN)}
 
 
-def tested(D: Array, y: Array, to: Array, counts: Array) -> dict[str, Array]:
+def held_out_losses(D: Array, y: Array, to: Array, counts: Array) -> dict[str, Array]:
     """-log P of each count at rows `to`, by distributions that were fitted to D and y."""
     fit = solve(Gaussian(), tensor(D), tensor(y))
     noise, eta = Gaussian(scale=fit.scale), tensor(to) @ fit.theta
@@ -70,7 +70,7 @@ def masses(D: Array, y: Array, to: Array, k: Array) -> dict[str, Array]:
 
 
 def rounded(p: Array) -> Array:
-    """P of the nearest multiple of three."""
+    """P(nearest multiple of three = k) (rows, k), of P(k) (rows, k)."""
     wide, found = np.pad(p, ((0, 0), (1, 1))), np.zeros_like(p)
     for i in range(3):
         found[:, ::3] += wide[:, i : i + p.shape[1]][:, ::3]

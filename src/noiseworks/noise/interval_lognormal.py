@@ -163,7 +163,7 @@ class IntervalLogNormal(Noise):
 
 
 def _by_log_scale(noise: Noise, eta: Tensor, y: Tensor, weights: Tensor | None, t: Tensor) -> tuple[Tensor, Tensor]:
-    """By formula: autograd loses the cells that are far out at a small scale."""
+    """Derivatives of the mean nll, by formula: autograd loses the cells that are far out at a small scale."""
     found = noise.with_scale(t.exp().unsqueeze(-1)).joint_derivatives(eta, y)
     assert found is not None
     return weighted_mean(found[1], weights), weighted_mean(found[4], weights)

@@ -31,7 +31,7 @@ def summary(fitted: Fitted, terms: list[str], level: float) -> str:
 
 
 def _table(fitted: Fitted, terms: list[str], level: float) -> str:
-    """The intercept first; the noise's own parameter last."""
+    """The coefficients as text, the intercept first; the noise's own parameter last."""
     order = sorted(range(len(terms)), key=lambda j: terms[j] != "intercept")
     rows = [[terms[j], f"{fitted.theta[j]:.6g}"] for j in order]
     header = ["coefficient", "estimate"]
