@@ -25,7 +25,6 @@ from noiseworks.tracking.store import quieten
 
 PRELOADED = [
     "hydra._internal.hydra",
-    "hydra_members.grid",
     "hydra_members.launcher",
     "matplotlib.backends.backend_agg",
     "mlflow.store.tracking.sqlalchemy_store",
