@@ -1,7 +1,7 @@
 """Exercise 1: the constant that is closest to n numbers.
 
-1.1 The mean minimises the sum of squares. 1.2 It is the maximum-likelihood estimate under Gauss's law, and only there
-as precise as can be. 1.3 The median minimises the sum of absolute values; how precise it is against the mean.
+1.1 The mean minimises the sum of squares. 1.2 It is the maximum-likelihood estimate under Gaussian noise, and only
+there as precise as can be. 1.3 The median minimises the sum of absolute values; how precise it is against the mean.
 
 Source:  D2L 3.1, exercise 1.
 Command: make exercises EX=1
@@ -27,13 +27,13 @@ EXPERIMENTS = {
     "ex1_median": ["replicates=40"],
     "ex1_estimators": ["replicates=20000"],
 }
-LAWS = ["normal", "laplace", "student_t", "contaminated"]
+NOISES = ["normal", "laplace", "student_t", "contaminated"]
 SIZES = [5, 21, 101, 401]
 TITLES = {
-    "normal": "Gauss's law",
-    "laplace": "Laplace's law",
-    "student_t": "Student's law (5 degrees)",
-    "contaminated": "a contaminated Gauss's law",
+    "normal": "Gaussian noise",
+    "laplace": "Laplace noise",
+    "student_t": "Student-t noise (5 degrees)",
+    "contaminated": "contaminated Gaussian noise",
 }
 Array = NDArray[np.float64]
 
@@ -58,40 +58,40 @@ def measure(cfg):
 
 def estimators(cfg) -> dict[str, Array]:
     """mean, median and squared spread of each sample: the paired estimators see the same numbers."""
-    rng = np.random.default_rng([cfg.seed, LAWS.index(cfg.law), cfg.num_observations])
+    rng = np.random.default_rng([cfg.seed, NOISES.index(cfg.law), cfg.num_observations])
     x = draw(cfg.law, (cfg.replicates, cfg.num_observations), rng)
     return {"mean": x.mean(axis=1), "median": np.median(x, axis=1), "variance_mle": x.var(axis=1)}
 
 
-def draw(law: str, shape: tuple[int, int], rng: np.random.Generator) -> Array:
-    if law == "contaminated":
+def draw(noise: str, shape: tuple[int, int], rng: np.random.Generator) -> Array:
+    if noise == "contaminated":
         return rng.normal(size=shape) * np.where(rng.random(shape) < 0.1, 3.0, 1.0)
-    if law == "student_t":
+    if noise == "student_t":
         return rng.standard_t(5, size=shape)
-    return rng.laplace(size=shape) if law == "laplace" else rng.normal(size=shape)
+    return rng.laplace(size=shape) if noise == "laplace" else rng.normal(size=shape)
 
 
-def median_variance(law: str, n: int) -> float:
+def median_variance(noise: str, n: int) -> float:
     """n var(median) / variance of one, odd n = 2 m + 1: the density of the middle order statistic is
     n! / (m!)^2 F^m (1 - F)^m f, integrated numerically."""
-    m, known = (n - 1) // 2, DENSITIES[law]
+    m, known = (n - 1) // 2, DENSITIES[noise]
     log_factor = math.lgamma(n + 1) - 2 * math.lgamma(m + 1)
     x = np.linspace(0, 15 / n**0.25, 20_001)
     log_density = log_factor + m * (np.log(known.cdf(x)) + np.log(known.cdf(-x))) + np.log(known.pdf(x))
-    return float(2 * integrate.simpson(x**2 * np.exp(log_density), x=x) * n / VARIANCES[law])
+    return float(2 * integrate.simpson(x**2 * np.exp(log_density), x=x) * n / VARIANCES[noise])
 
 
-def limit(law: str) -> float:
+def limit(noise: str) -> float:
     """1 / (4 f(0)^2 sigma^2): what n var(median) / sigma^2 tends to."""
-    return float(1 / (4 * DENSITIES[law].pdf(0.0) ** 2 * VARIANCES[law]))
+    return float(1 / (4 * DENSITIES[noise].pdf(0.0) ** 2 * VARIANCES[noise]))
 
 
-def bound_ratio(law: str) -> float:
+def bound_ratio(noise: str) -> float:
     """sigma^2 I, I = E[(f'/f)^2]: how many times the smallest variance of an unbiased estimate the mean has."""
     x = np.linspace(1e-9, 60, 600_001)
-    density = DENSITIES[law].pdf(x)
+    density = DENSITIES[noise].pdf(x)
     slope = np.gradient(np.log(np.maximum(density, 1e-300)), x)
-    return float(2 * integrate.simpson(slope**2 * density, x=x) * VARIANCES[law])
+    return float(2 * integrate.simpson(slope**2 * density, x=x) * VARIANCES[noise])
 
 
 def claims(runs: Runs) -> Iterator[Claim]:
@@ -161,15 +161,15 @@ def constants(run: Run) -> Array:
 
 def likelihood(runs: Runs) -> Iterator[Claim]:
     sweep = runs["ex1_estimators"]
-    for law in LAWS:
-        run = sweep.one(law=law, num_observations=21)
-        scaled = study.variance(run.copies["mean"], VARIANCES[law] / 21)
-        yield claim("1.2", f"n var(mean) / sigma^2 = 1 under {TITLES[law]}, n = 21", 1.0, scaled, 0.04)
-    for law in LAWS:
-        times = bound_ratio(law)
-        sentence = f"the mean has {times:.4g} times the variance of Cramér and Rao's bound under {TITLES[law]}, n = 101"
-        yield claim("1.2", sentence, times, over_bound(runs, law, 101), 0.04 * times)
-    met = "the mean meets Cramér and Rao's bound under Laplace's law, n = 101"
+    for noise in NOISES:
+        run = sweep.one(law=noise, num_observations=21)
+        scaled = study.variance(run.copies["mean"], VARIANCES[noise] / 21)
+        yield claim("1.2", f"n var(mean) / sigma^2 = 1 under {TITLES[noise]}, n = 21", 1.0, scaled, 0.04)
+    for noise in NOISES:
+        times = bound_ratio(noise)
+        said = f"the mean has {times:.4g} times the variance of Cramér and Rao's bound under {TITLES[noise]}, n = 101"
+        yield claim("1.2", said, times, over_bound(runs, noise, 101), 0.04 * times)
+    met = "the mean meets Cramér and Rao's bound under Laplace noise, n = 101"
     yield control("1.2", met, 1.0, over_bound(runs, "laplace", 101), 0.04)
     small = sweep.one(law="normal", num_observations=5)
     spread = study.mean(small.copies["variance_mle"])
@@ -177,10 +177,10 @@ def likelihood(runs: Runs) -> Iterator[Claim]:
     yield control("1.2", "E[RSS / n] = sigma^2, n = 5", 1.0, spread, 0.02)
 
 
-def over_bound(runs: Runs, law: str, n: int) -> study.Interval:
+def over_bound(runs: Runs, noise: str, n: int) -> study.Interval:
     """n I var(mean)."""
-    run = runs["ex1_estimators"].one(law=law, num_observations=n)
-    return study.variance(run.copies["mean"], VARIANCES[law] / (n * bound_ratio(law)))
+    run = runs["ex1_estimators"].one(law=noise, num_observations=n)
+    return study.variance(run.copies["mean"], VARIANCES[noise] / (n * bound_ratio(noise)))
 
 
 def medians(runs: Runs) -> Iterator[Claim]:
@@ -215,14 +215,14 @@ def medians(runs: Runs) -> Iterator[Claim]:
         excess(odd, apart),
         1e-9,
     )
-    for law in LAWS:
+    for noise in NOISES:
         for n in (5, 101):
-            exact = median_variance(law, n)
-            sentence = f"var(median) / var(mean) as theory has it for n = {n}, {TITLES[law]}"
-            yield claim("1.3", sentence, exact, ratio(runs, law, n), 0.05 * exact)
-    for law in ("normal", "laplace"):
-        sentence = f"var(median) / var(mean) is at its limit for large n already, {TITLES[law]}, n = 5"
-        yield control("1.3", sentence, limit(law), ratio(runs, law, 5), 0.05 * limit(law))
+            exact = median_variance(noise, n)
+            sentence = f"var(median) / var(mean) as theory has it for n = {n}, {TITLES[noise]}"
+            yield claim("1.3", sentence, exact, ratio(runs, noise, n), 0.05 * exact)
+    for noise in ("normal", "laplace"):
+        sentence = f"var(median) / var(mean) is at its limit for large n already, {TITLES[noise]}, n = 5"
+        yield control("1.3", sentence, limit(noise), ratio(runs, noise, 5), 0.05 * limit(noise))
 
 
 def excess(best: Run, other: Run) -> study.Interval:
@@ -230,8 +230,8 @@ def excess(best: Run, other: Run) -> study.Interval:
     return study.exactly(float(np.mean(other.copies["train/mae"] - best.copies["train/mae"])))
 
 
-def ratio(runs: Runs, law: str, n: int) -> study.Interval:
-    run = runs["ex1_estimators"].one(law=law, num_observations=n)
+def ratio(runs: Runs, noise: str, n: int) -> study.Interval:
+    run = runs["ex1_estimators"].one(law=noise, num_observations=n)
     return study.variance_ratio(run.copies["median"], run.copies["mean"])
 
 
@@ -257,15 +257,12 @@ def figures(runs: Runs) -> Iterator[Figure]:
 def precision(runs: Runs) -> Figure:
     drawing, (left, right) = study.panels(columns=2, width=7.2, height=3.6, sharey=True)
     for number, n in enumerate((5, 101)):
-        scaled = [
-            study.variance(runs["ex1_estimators"].one(law=law, num_observations=n).copies["mean"], VARIANCES[law] / n)
-            for law in LAWS
-        ]
-        study.forest(left, [TITLES[law] for law in LAWS], scaled, f"n = {n}", number)
-        study.forest(
-            right, [TITLES[law] for law in LAWS], [over_bound(runs, law, n) for law in LAWS], f"n = {n}", number
-        )
-    for axes, expected in ((left, [1.0] * 4), (right, [bound_ratio(law) for law in LAWS])):
+        means = {noise: runs["ex1_estimators"].one(law=noise, num_observations=n).copies["mean"] for noise in NOISES}
+        scaled = [study.variance(means[noise], VARIANCES[noise] / n) for noise in NOISES]
+        study.forest(left, list(TITLES.values()), scaled, f"n = {n}", number)
+        over = [over_bound(runs, noise, n) for noise in NOISES]
+        study.forest(right, list(TITLES.values()), over, f"n = {n}", number)
+    for axes, expected in ((left, [1.0] * 4), (right, [bound_ratio(noise) for noise in NOISES])):
         axes.vlines(expected, np.arange(4) - 0.3, np.arange(4) + 0.3, colors=study.INK, linewidth=1.2)
     left.set(xlabel="n var(mean) / variance of one", xlim=(0.9, 1.1))
     right.set(xlabel="n var(mean) x information of one", xlim=(0.8, 2.2))
@@ -274,29 +271,29 @@ def precision(runs: Runs) -> Figure:
     left.invert_yaxis()
     return Figure(
         "1.2",
-        alt="Left: under all four laws the points lie at 1. Right: at 1 under Gauss's law, 2 under Laplace's, 1.25 "
-        "under Student's and 1.43 under the contaminated one.",
+        alt="Left: under all four the points lie at 1. Right: at 1 under Gaussian noise, 2 under Laplace noise, 1.25 "
+        "under Student-t noise and 1.43 under the contaminated one.",
         caption="The variance of the mean with 99 % intervals; upright strokes: theory. Left: against sigma^2 / n, "
-        "which it has under every law. Right: against the smallest that an unbiased estimate can have, which it "
-        "has under Gauss's law only.",
+        "which it has under every distribution. Right: against the smallest that an unbiased estimate can have, which "
+        "it has under Gaussian noise only.",
         drawing=drawing,
     )
 
 
 def efficiency(runs: Runs) -> Figure:
     drawing, axes = study.panels(height=3.8)
-    for number, law in enumerate(LAWS):
-        study.estimates(axes, SIZES, [ratio(runs, law, n) for n in SIZES], TITLES[law], number)
+    for number, noise in enumerate(NOISES):
+        study.estimates(axes, SIZES, [ratio(runs, noise, n) for n in SIZES], TITLES[noise], number)
         odd, color = [5, 7, 9, 11, 15, 21, 31, 51, 101, 201, 401], study.COLORS[number]
-        study.theory(axes, odd, [median_variance(law, n) for n in odd], label="_", color=color)
-        axes.plot([600], [limit(law)], marker="_", markersize=10, markeredgewidth=2, color=color)
+        study.theory(axes, odd, [median_variance(noise, n) for n in odd], label="_", color=color)
+        axes.plot([600], [limit(noise)], marker="_", markersize=10, markeredgewidth=2, color=color)
     study.level(axes, 1)
     axes.set(xscale="log", xlabel="observations n", ylabel="var(median) / var(mean)", ylim=(0.4, 2.15))
     axes.legend(loc="upper left", ncols=2)
     return Figure(
         "1.3",
-        alt="Above one for Gauss's law and rising to 1.57, below one for Laplace's and falling to 0.5, near one for "
-        "the other two; the estimates lie on the dashed curves of theory.",
+        alt="Above one for Gaussian noise and rising to 1.57, below one for Laplace noise and falling to 0.5, near one "
+        "for the other two; the estimates lie on the dashed curves of theory.",
         caption="Above 1 the mean is the more precise one, below 1 the median. Points: simulation with 99 % "
         "intervals; dashed: theory for that n; dashes at the right: the limit for large n.",
         drawing=drawing,

@@ -149,10 +149,10 @@ def farthest(run: Run, added: Array) -> study.Interval:
 
 def expectation(runs: Runs) -> Iterator[Claim]:
     said, one = "mean X'X of noisy features less ({}), over n sigma^2, worst entry: {} noise, n = {}", np.eye(d)
-    for law in ("normal", "uniform", "laplace"):
+    for noise in ("normal", "uniform", "laplace"):
         for n in (20, 100):
-            sentence = said.format("X'X + n sigma^2 I", law.replace("laplace", "Laplace"), n)
-            yield claim("4.3", sentence, 0.0, farthest(noisy(runs, law, n, 0.5), one), 0.1)
+            sentence = said.format("X'X + n sigma^2 I", noise.replace("laplace", "Laplace"), n)
+            yield claim("4.3", sentence, 0.0, farthest(noisy(runs, noise, n, 0.5), one), 0.1)
     shown = noisy(runs, "normal", 100, 0.5)
     sentence = said.format("X'X + n sigma^2 I", "correlated", 100)
     yield control("4.3", sentence, 0.0, farthest(noisy(runs, "correlated", 100, 0.5), one), 0.1)

@@ -1,13 +1,14 @@
 """Exercise 5: Laplace noise, the absolute loss, and why SGD does not settle on it.
 
-5.1 The negative log-likelihood, and what the wrong law costs. 5.2 No closed form: a linear program, its vertices, and
-how precise its answer is against least squares. 5.3 Minibatch SGD hops around the optimum; how far, and the repairs.
+5.1 The negative log-likelihood, and what the wrong noise model costs. 5.2 No closed form: a linear program, its
+vertices, and how precise its answer is against least squares. 5.3 Minibatch SGD hops around the optimum; how far, and
+the repairs.
 
 Source:  D2L 3.1, exercise 5.
 Command: make exercises EX=5
 Cost:    15 s on 2 cores.
-Expect:  0.0724 nat an example for Gauss's loss on Laplace's data; an efficiency that tends to 2 (Laplace) and 2 / pi
-         (Gauss); a loss gap of lr d / (4 B) for small steps, and a distance proportional to lr without label noise.
+Expect:  0.0724 nat an example for the Gaussian's loss on Laplace noise; an efficiency that tends to 2 (Laplace) and
+         2 / pi (Gaussian); loss gap lr d / (4 B) for small steps, distance proportional to lr without label noise.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ import numpy as np
 from noiseworks import studies as study
 from noiseworks.studies import Claim, Interval, Run, Runs, claim, control
 from noiseworks_experiments.parts.ex5_figures import figures
-from noiseworks_experiments.parts.ex5_measure import LAWS, measure
+from noiseworks_experiments.parts.ex5_measure import NOISES, measure
 from noiseworks_experiments.parts.ex5_runs import (
     SIZES,
     STEPS,
     TITLES,
     distances,
-    law,
     level,
+    likelihood,
     price,
     relative,
     repaired,
@@ -63,7 +64,7 @@ def written_out(run: Run) -> Interval:
 
 def likelihoods(runs: Runs) -> Iterator[Claim]:
     sentence = "the negative log-likelihood an example is log(2 s) + mean |r| / s, with the scale s that was fitted"
-    own, other = law(runs, "laplace", "laplace"), law(runs, "laplace", "gaussian")
+    own, other = likelihood(runs, "laplace", "laplace"), likelihood(runs, "laplace", "gaussian")
     yield claim("5.1", sentence, 0.0, written_out(own), 1e-9)
     yield control("5.1", f"{sentence}: for the Gaussian fit", 0.0, written_out(other), 1e-9)
     best = [study.exactly(np.abs(run.copies["scale"] / run.copies["train/mae"] - 1).max()) for run in (own, other)]
@@ -77,7 +78,7 @@ def likelihoods(runs: Runs) -> Iterator[Claim]:
 
 
 def programs(runs: Runs) -> Iterator[Claim]:
-    for number, truth in enumerate(LAWS[:2]):
+    for number, truth in enumerate(NOISES[:2]):
         run = runs["ex5_estimators"].one(law=truth, num_observations=40)
         found = {name: study.exactly(run[name]) for name in run.metrics}
         under = f"30 rows, 3 parameters, {TITLES[truth]}"
@@ -112,7 +113,7 @@ def programs(runs: Runs) -> Iterator[Claim]:
 
 
 def estimators(runs: Runs) -> Iterator[Claim]:
-    for truth in LAWS[:2]:
+    for truth in NOISES[:2]:
         sentence = f"var(least squares) / var(absolute loss), {TITLES[truth]}"
         for n in SIZES:
             exact = efficiency(truth, n)

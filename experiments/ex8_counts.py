@@ -1,8 +1,8 @@
 """Exercise 8: regression for counts.
 
-8.1 What is wrong with Gauss's law for counts. 8.2 The mean of Poisson counts is their rate. 8.3 The loss of a rate. 8.4
-The loss of its logarithm: what it is worth, how often its intervals cover, and what overdispersion does to them; on 627
-households that bought apples, too.
+8.1 What is wrong with Gaussian noise for counts. 8.2 The mean of Poisson counts is their rate. 8.3 The loss of a rate.
+8.4 The loss of its logarithm: what it is worth, how often its intervals cover, and what overdispersion does to them; on
+627 households that bought apples, too.
 
 Source:  D2L 3.1, exercise 8; apples: Blend and van Ravenswaay (1999).
 Command: make exercises EX=8
@@ -49,7 +49,7 @@ def claims(runs: Runs) -> Iterator[Claim]:
 
 
 def gauss_on_counts(runs: Runs) -> Iterator[Claim]:
-    loses = "what Gauss's law, of the same mean and variance, loses a count at rate"
+    loses = "what the Gaussian, of the same mean and variance, loses a count at rate"
     for rate, margin in ((0.5, 0.05), (5.0, 0.1)):
         found = study.mean(of_rate(runs, rate).copies["gap"])
         yield claim("8.1", f"{loses} {rate:g}: the divergence of the two", gap(rate), found, margin * gap(rate))

@@ -121,7 +121,7 @@ def contaminated(runs: Runs) -> Iterator[Claim]:
 
 
 def walk(runs: Runs, scale: float, lr: float) -> Array:
-    """(steps, weights)."""
+    """The weights after each step (steps, weights)."""
     path = runs["t1_half"].one({"noise.scale": scale, "optimizer.lr": lr}).trajectory
     return np.stack([path[name] for name in ("intercept", "x0", "x1")], axis=1)
 

@@ -1,4 +1,4 @@
-"""The text, 3.1.3: the normal law and squared loss.
+"""The text, 3.1.3: the normal distribution and squared loss.
 
 The densities of the figure; the likelihood factorizes; its maximum is the least-squares answer whatever the scale.
 
@@ -72,7 +72,7 @@ def claims(runs: Runs) -> Iterator[Claim]:
                 worst(normal, "density/peak", 1.0), 1e-12)  # fmt: skip
     yield control(
         "T8",
-        "the peak of Laplace's density is 1 / (sigma sqrt(2 pi)), too",
+        "the peak of the Laplace density is 1 / (sigma sqrt(2 pi)), too",
         1.0,
         worst(laplace, "density/peak", 1.0),
         1e-12,
@@ -80,7 +80,7 @@ def claims(runs: Runs) -> Iterator[Claim]:
     product = "the joint density of five examples is the product of theirs (difference of the logarithms)"
     yield claim("T8", f"{product}, independent", 0.0, worst(normal, "density/joint", 0.0), 1e-10)
     yield control("T8", f"{product}, correlated", 0.0, worst(normal, "density/joint_correlated", 0.0), 1e-10)
-    kinds = {"gaussian": ("normal", claim), "laplace": ("Laplace's", claim), "student_t": ("Student's", control)}
+    kinds = {"gaussian": ("normal", claim), "laplace": ("Laplace", claim), "student_t": ("Student-t", control)}
     for noise, (name, kind) in kinds.items():
         sentence = f"the most likely coefficients are the same for scales 0.2, 1 and 5, {name} noise"
         yield kind("T8", sentence, 0.0, spread(runs["t8_scale"].where(noise=noise)), 1e-9)

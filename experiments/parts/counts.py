@@ -1,4 +1,4 @@
-"""Theory of counts (exercise 8): what a normal law loses on them, precision, and coverage of intervals."""
+"""Theory of counts (exercise 8): what a normal distribution loses on them, precision, and coverage of intervals."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def line(n: int, spread: float) -> tuple[Array, Array]:
 
 
 def slope_variances(n: int, spread: float) -> dict[str, float]:
-    """Of the slope: Fisher's bound, the inverse of D' diag(1 / rate) D, and H D' diag(rate) D H, H = (D'D)^-1."""
+    """Variances of the slope: Fisher's bound, (D' diag(1 / rate) D)^-1, and H D' diag(rate) D H, H = (D'D)^-1."""
     D, rates = line(n, spread)
     H = np.linalg.inv(D.T @ D)
     bound = np.linalg.inv(D.T @ (D / rates[:, None]))
@@ -35,7 +35,7 @@ def slope_variances(n: int, spread: float) -> dict[str, float]:
 
 
 def wald_coverage(expected: float) -> float:
-    """Of log(T / n) +- Z / sqrt(T) for T ~ Poisson(expected), T = 0 counted as a miss: what constant rates have."""
+    """Coverage of log(T / n) +- Z / sqrt(T) for T ~ Poisson(expected), T = 0 counted as a miss: for constant rates."""
     total = np.arange(1, int(expected + 20 * math.sqrt(expected)) + 20)
     hits = np.abs(np.log(total / expected)) <= Z / np.sqrt(total)
     return float(stats.poisson.pmf(total, expected)[hits].sum())
@@ -56,7 +56,7 @@ def gap(rate: float) -> float:
 
 
 def counts(rates: Array, dispersion: float, R: int, rng: np.random.Generator) -> Array:
-    """(R, n) of variance dispersion * rate: Poisson counts whose rate is a gamma variable, if above one."""
+    """Counts (R, n) of variance dispersion * rate: Poisson, whose rate is a gamma variable, if above one."""
     if dispersion > 1:
         rates = rng.gamma(rates / (dispersion - 1), dispersion - 1, (R, len(rates)))
     return rng.poisson(rates, (R, rates.shape[-1])).astype(float)

@@ -88,8 +88,8 @@ def copy_figure(runs: Runs) -> Figure:
 
 def entries_figure(runs: Runs) -> Figure:
     drawing, axes = study.panels()
-    copies = {law: noisy(runs, law, 20, 0.5).copies for law in ("normal", "laplace", "correlated")}
-    found = {law: [study.mean(each[f"g{j}{k}"]) for j, k in ENTRIES] for law, each in copies.items()}
+    copies = {noise: noisy(runs, noise, 20, 0.5).copies for noise in ("normal", "laplace", "correlated")}
+    found = {noise: [study.mean(each[f"g{j}{k}"]) for j, k in ENTRIES] for noise, each in copies.items()}
     study.series(axes, range(len(ENTRIES)), found, shift=0.2)
     expected = [float(j == k) for j, k in ENTRIES]
     study.dashes(axes, range(len(ENTRIES)), expected, "identity", size=260, linewidths=1)

@@ -20,7 +20,7 @@ def measure(cfg):
 
 
 def features(n: int, rng: np.random.Generator) -> Array:
-    """(n, 5) of rank 4, as data=synthetic makes them."""
+    """Features (n, 5) of rank 4, as data=synthetic makes them."""
     X = rng.normal(size=(n, d))
     X[:, 4] = (X[:, 0] + X[:, 1]) * SUM
     return X
@@ -91,11 +91,11 @@ def gram(cfg) -> dict[str, Array]:
     return metrics | {"degrees": (fitted * e).sum(axis=1), "formula": np.full(R, (s2 / (s2 + unit)).sum())}
 
 
-def draw(law: str, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    """Of mean 0 and variance 1; `correlated` has a correlation of a half between the columns of a row."""
-    if law == "uniform":
+def draw(noise: str, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    """Noise of mean 0 and variance 1; `correlated` has a correlation of a half between the columns of a row."""
+    if noise == "uniform":
         return rng.uniform(-math.sqrt(3), math.sqrt(3), size=shape)
-    if law == "laplace":
+    if noise == "laplace":
         return rng.laplace(scale=SUM, size=shape)
     N = rng.normal(size=shape)
-    return N if law == "normal" else SUM * (N + rng.normal(size=(*shape[:-1], 1)))
+    return N if noise == "normal" else SUM * (N + rng.normal(size=(*shape[:-1], 1)))

@@ -19,7 +19,7 @@ Array = NDArray[np.float64]
 
 
 def weights(run: Run) -> Array:
-    """(R, 5)."""
+    """The weights of each answer (R, 5)."""
     return np.stack([run.copies[f"coefficient/x{j}"] for j in range(d)], axis=1)
 
 
@@ -42,14 +42,14 @@ def way(runs: Runs, name: str) -> Run:
 
 
 def null_path(run: Run) -> Array:
-    """(steps, R)."""
+    """`null` after each step (steps, R)."""
     path = run.trajectory
     parts = sum(NULL[j] * path[f"x{j}"] for j in range(d))
     return np.asarray(parts).reshape(-1, len(set(path["replicate"].tolist())))
 
 
-def noisy(runs: Runs, law: str, n: int, sigma: float) -> Run:
-    return runs["ex4_gram"].one(law=law, num_observations=n, sigma=sigma)
+def noisy(runs: Runs, noise: str, n: int, sigma: float) -> Run:
+    return runs["ex4_gram"].one(law=noise, num_observations=n, sigma=sigma)
 
 
 def penalized(runs: Runs, method: str, penalty: float) -> Run:

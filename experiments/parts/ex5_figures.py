@@ -8,7 +8,7 @@ import numpy as np
 
 from noiseworks import studies as study
 from noiseworks.studies import Figure, Interval, Runs
-from noiseworks_experiments.parts.ex5_measure import LAWS
+from noiseworks_experiments.parts.ex5_measure import NOISES
 from noiseworks_experiments.parts.ex5_runs import SIZES, STEPS, TITLES, level, price, relative, repaired, steady
 from noiseworks_experiments.parts.ex5_theory import TRUE, B, D, cross_entropy, efficiency, expected, limit
 from noiseworks_experiments.parts.hopping import Hopping, squared_floor
@@ -30,19 +30,19 @@ def figures(runs: Runs) -> Iterator[Figure]:
 
 def prices(runs: Runs) -> Figure:
     drawing, axes = study.panels()
-    for number, assumed in enumerate(LAWS):
+    for number, assumed in enumerate(NOISES):
         at = np.arange(3) + 0.15 * (number - 1)
-        study.estimates(axes, at, [price(runs, truth, assumed) for truth in LAWS], TITLES[assumed], number)
-        exact = [cross_entropy(truth, assumed) - cross_entropy(truth, truth) for truth in LAWS]
+        study.estimates(axes, at, [price(runs, truth, assumed) for truth in NOISES], TITLES[assumed], number)
+        exact = [cross_entropy(truth, assumed) - cross_entropy(truth, truth) for truth in NOISES]
         study.dashes(axes, at, exact, "theory" if number == 2 else None)
     axes.set(ylabel="nats an example, above the best", ylim=(-0.005, None))
-    axes.set_xticks(range(3), [f"truth: {TITLES[truth]}" for truth in LAWS], fontsize=8)
+    axes.set_xticks(range(3), [f"truth: {TITLES[truth]}" for truth in NOISES], fontsize=8)
     axes.legend(title="assumed", fontsize=8)
     return Figure(
         "5.1",
-        alt="Three groups; in each the true law is at zero, and the others lie above it, on the dashes of theory.",
-        caption="What it costs on 8,000 new rows to assume each law, the scale fitted, with 99 % intervals over data "
-        "sets.",
+        alt="Three groups; in each the true noise is at zero, and the others lie above it, on the dashes of theory.",
+        caption="What it costs on 8,000 new rows to assume each noise model, the scale fitted, with 99 % intervals "
+        "over data sets.",
         drawing=drawing,
     )
 
@@ -50,7 +50,7 @@ def prices(runs: Runs) -> Figure:
 def efficiencies(runs: Runs) -> Figure:
     drawing, axes = study.panels()
     n = np.geomspace(20, 3000, 40)
-    for number, truth in enumerate(LAWS[:2]):
+    for number, truth in enumerate(NOISES[:2]):
         color = study.COLORS[number]
         study.theory(axes, n, [efficiency(truth, int(size)) for size in n], label="_", color=color)
         study.estimates(axes, SIZES, [relative(runs, truth, size) for size in SIZES], TITLES[truth], number)
@@ -60,7 +60,7 @@ def efficiencies(runs: Runs) -> Figure:
     axes.legend()
     return Figure(
         "5.2",
-        alt="The curve for Laplace's law rises from 1.2 towards 2; that for Gauss's law stays near 0.64.",
+        alt="The curve for Laplace noise rises from 1.2 towards 2; that for Gaussian noise stays near 0.64.",
         caption="How many observations least squares needs for each one of the absolute loss. Points: simulation with "
         "99 % intervals; dashed: theory for that n; dotted: the limits 2 and 2 / pi.",
         drawing=drawing,

@@ -10,14 +10,14 @@ from noiseworks.noise import Gaussian, Laplace
 from noiseworks.solvers.batched import solve_batch
 from noiseworks_experiments.parts.absolute import linear_program, multiplier, weighted_median
 
-LAWS = ["gaussian", "laplace", "student_t"]
+NOISES = ["gaussian", "laplace", "student_t"]
 Array = NDArray[np.float64]
 
 
 def measure(cfg) -> dict[str, Array | float]:
     """Squared errors of the slope of one feature through the origin, the true slope 0, each the mean over a few
     samples; for 40 observations also what an answer is made of."""
-    rng = np.random.default_rng([cfg.seed, LAWS.index(cfg.law), cfg.num_observations])
+    rng = np.random.default_rng([cfg.seed, NOISES.index(cfg.law), cfg.num_observations])
     R, n = cfg.replicates, cfg.num_observations
     found = {"absolute": np.empty(R), "squared": np.empty(R)}
     for rows in np.array_split(np.arange(R), max(1, R * cfg.samples * n // 2**20)):
@@ -27,14 +27,14 @@ def measure(cfg) -> dict[str, Array | float]:
     return found | (answer(cfg.law, rng) if n == 40 else {})
 
 
-def draw(law: str, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    return rng.laplace(size=shape) if law == "laplace" else rng.normal(size=shape)
+def draw(noise: str, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    return rng.laplace(size=shape) if noise == "laplace" else rng.normal(size=shape)
 
 
-def answer(law: str, rng: np.random.Generator, K: int = 20, n: int = 30) -> dict[str, float]:
+def answer(noise: str, rng: np.random.Generator, K: int = 20, n: int = 30) -> dict[str, float]:
     """Of K fits of n rows on (1, x1, x2): the rows that are met, certificates, objectives, and whether fits add up."""
     X = np.concatenate([np.ones((K, n, 1)), rng.normal(size=(K, n, 2))], axis=2)
-    y, other = draw(law, (2, K, n), rng)
+    y, other = draw(noise, (2, K, n), rng)
     absolute, squared = fitted(Laplace(), X, y), fitted(Gaussian(), X, y)
     vertex = np.linalg.solve(X[:, :3], y[:, :3, None])[..., 0]  # the plane through the first three rows
     met = [(np.abs(residuals(X, y, theta)) < 1e-9).sum(axis=1) for theta in (absolute, squared)]

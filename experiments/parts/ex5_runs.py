@@ -10,19 +10,20 @@ from noiseworks.studies import Interval, Run, Runs
 from noiseworks_experiments.parts.ex5_theory import TRUE, D
 from noiseworks_experiments.parts.hopping import absolute_gap
 
-TITLES = {"gaussian": "Gauss's law", "laplace": "Laplace's law", "student_t": "Student's law (4 degrees)"}
+TITLES = {"gaussian": "Gaussian noise", "laplace": "Laplace noise", "student_t": "Student-t noise (4 degrees)"}
 SIZES = [40, 160, 640]
 STEPS = [0.0125, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8]
 Array = NDArray[np.float64]
 
 
-def law(runs: Runs, truth: str, assumed: str) -> Run:
+def likelihood(runs: Runs, truth: str, assumed: str) -> Run:
     return runs["ex5_likelihood"].one({"noise@data.noise": truth}, noise=assumed)
 
 
 def price(runs: Runs, truth: str, assumed: str) -> Interval:
-    """What the wrong law costs on rows that were held out, of the same data sets."""
-    return study.mean(law(runs, truth, assumed).copies["test/nll"] - law(runs, truth, truth).copies["test/nll"])
+    """What the wrong noise model costs on rows that were held out, of the same data sets."""
+    wrong, right = (likelihood(runs, truth, noise).copies["test/nll"] for noise in (assumed, truth))
+    return study.mean(wrong - right)
 
 
 def relative(runs: Runs, truth: str, n: int) -> Interval:

@@ -1,4 +1,4 @@
-"""Theory of exercise 5: what the wrong law costs, how precise answers are, how far repaired steps hop."""
+"""Theory of exercise 5: what the wrong noise model costs, how precise answers are, how far repaired steps hop."""
 
 from __future__ import annotations
 
@@ -33,25 +33,25 @@ def cross_entropy(truth: str, assumed: str) -> float:
     return float(optimize.minimize_scalar(expected, bracket=(-1, 1), tol=1e-10).fun)
 
 
-def absolute_error(law: str, n: int) -> float:
+def absolute_error(noise: str, n: int) -> float:
     """n E[slope^2] of one normal feature. The slope is above t where S(t) = sum |x| sign(e / x - t) is above 0, which
     is close to normal with mean -n m(t), m(t) = E |x| (2 F(|x| t) - 1), and variance n (1 - m^2)."""
 
     def tail(t: float) -> float:
-        m = t * erfcx(t / np.sqrt(2)) if law == "laplace" else np.sqrt(2 / np.pi) * t / np.sqrt(1 + t**2)
+        m = t * erfcx(t / np.sqrt(2)) if noise == "laplace" else np.sqrt(2 / np.pi) * t / np.sqrt(1 + t**2)
         return float(4 * t * ndtr(-np.sqrt(n) * m / np.sqrt(1 - m**2)))
 
     return n * integrate.quad(tail, 0, 12 / np.sqrt(n), limit=200)[0]
 
 
-def efficiency(law: str, n: int) -> float:
+def efficiency(noise: str, n: int) -> float:
     """E[slope^2] of least squares, sigma^2 / (n - 2) exactly, over that of the absolute loss."""
-    return float(DENSITIES[law].var() * n / (n - 2) / absolute_error(law, n))
+    return float(DENSITIES[noise].var() * n / (n - 2) / absolute_error(noise, n))
 
 
-def limit(law: str) -> float:
-    """4 f(0)^2 sigma^2: 2 for Laplace's law, 2 / pi for Gauss's."""
-    return float(4 * DENSITIES[law].pdf(0.0) ** 2 * DENSITIES[law].var())
+def limit(noise: str) -> float:
+    """4 f(0)^2 sigma^2: 2 for Laplace noise, 2 / pi for Gaussian noise."""
+    return float(4 * DENSITIES[noise].pdf(0.0) ** 2 * DENSITIES[noise].var())
 
 
 def rates(schedule: str, lr: float = 0.2, steps: int = 1000) -> Array:

@@ -40,7 +40,7 @@ def halfway(runs: Runs, model: str, init_scale: float) -> Array:
 
 
 def column(run: Run, name: str, count: int = 4) -> Array:
-    """(copies, count)"""
+    """The metrics name_1, name_2 ... (copies, count)."""
     return np.stack([run.copies[f"{name}_{j + 1}"] for j in range(count)], axis=1)
 
 

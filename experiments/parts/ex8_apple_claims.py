@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from noiseworks import studies as study
 from noiseworks.studies import Claim, Run, Runs, claim, control
 from noiseworks_experiments.parts.counts import shrunk
-from noiseworks_experiments.parts.ex8_runs import LAWS, covers
+from noiseworks_experiments.parts.ex8_runs import TITLES, covers
 
 
 def apple_claims(runs: Runs) -> Iterator[Claim]:
@@ -51,17 +51,15 @@ def unit_and_heaps(run: Run) -> Iterator[Claim]:
     yield claim("8.1", f"{sentence} rounding every count to a multiple of three: next to nothing", 0.0, heaps, 1.0)
     unit = study.exactly(run["dispersion"] - run["dispersion_pounds"])
     yield control("8.1", f"{sentence} the unit: next to nothing", 0.0, unit, 1.0)
-    for law, kind in (("heaped", claim), ("nb", control), ("poisson", control)):
-        threes = study.exactly(run[f"threes_{law}"])
-        yield kind("8.1", f"share of multiples of three, by {LAWS[law]}", run["threes_observed"], threes, 0.03)
+    for name, kind in (("heaped", claim), ("nb", control), ("poisson", control)):
+        threes = study.exactly(run[f"threes_{name}"])
+        yield kind("8.1", f"share of multiples of three, by {TITLES[name]}", run["threes_observed"], threes, 0.03)
     worse = study.exactly(run["loss_poisson"] - run["loss_gaussian"])
-    yield control("8.1", "loss of households left out, Poisson's law less Gauss's: no more than 0.1", 0.0, worse, 0.1)
+    yield control("8.1", "loss of households left out, Poisson less Gaussian: no more than 0.1", 0.0, worse, 0.1)
     gained = study.exactly(run["loss_nb"] - run["loss_heaped"])
-    yield claim(
-        "8.1", "heaps: gain on households left out, against what the law expects", run["gain_expected"], gained, 0.05
-    )
-    for law, kind in (("heaped", claim), ("poisson", control)):
-        surprise = study.exactly(run[f"loss_{law}"] - run[f"entropy_{law}"])
-        yield kind(
-            "8.1", f"loss of households left out, less what the law itself expects, {LAWS[law]}", 0.0, surprise, 0.1
-        )
+    sentence = "heaps: gain on households left out, against what the distribution expects"
+    yield claim("8.1", sentence, run["gain_expected"], gained, 0.05)
+    for name, kind in (("heaped", claim), ("poisson", control)):
+        surprise = study.exactly(run[f"loss_{name}"] - run[f"entropy_{name}"])
+        sentence = f"loss of households left out, less what the distribution itself expects, {TITLES[name]}"
+        yield kind("8.1", sentence, 0.0, surprise, 0.1)

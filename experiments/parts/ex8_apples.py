@@ -13,14 +13,14 @@ from noiseworks.solvers.batched import solved_batch
 from noiseworks.solvers.linear_problem import LinearProblem, LinearProblems
 from noiseworks.solvers.solve import solve
 from noiseworks_experiments.parts.counts import Z, tensor
-from noiseworks_experiments.parts.heaps import laws
+from noiseworks_experiments.parts.heaps import compare_distributions
 
 Array = NDArray[np.float64]
 
 
 def apples(cfg) -> dict[str, Array]:
     """Whether intervals of the coefficient of eco_price, from n households drawn with replacement, cover that of all
-    households; and of all households, standard errors, and how well four laws fit."""
+    households; and of all households, standard errors, and how well four distributions fit."""
     examples = instantiate(cfg.data).examples(0)
     D, y = np.column_stack((examples.X.numpy(), np.ones(len(examples)))), examples.y.numpy()
     draw = np.random.default_rng([cfg.seed, 5]).integers(0, len(y), (cfg.replicates, len(y)))
@@ -34,7 +34,7 @@ def apples(cfg) -> dict[str, Array]:
             found.append(batched_standard_errors(problems, fit, how)[:, 0])
     theta = np.concatenate(theta)
     covers = {f"covers_{how}": np.abs(theta - own) <= Z * np.concatenate(found) for how, found in errors.items()}
-    return covers | {"bootstrap": theta} | standard_errors(D, y) | laws(D, y)
+    return covers | {"bootstrap": theta} | standard_errors(D, y) | compare_distributions(D, y)
 
 
 def standard_errors(D: Array, y: Array) -> dict[str, float]:

@@ -13,7 +13,7 @@ from noiseworks.studies import Figure, Runs
 from noiseworks_experiments.parts.counts import Z, gap, shrunk, slope_variances, tensor, wald_coverage
 from noiseworks_experiments.parts.ex8_logarithm import RARE
 from noiseworks_experiments.parts.ex8_measure import RATES, SAMPLERS
-from noiseworks_experiments.parts.ex8_runs import LAWS, against_oracle, covers, descent, of_counts, of_rate, steps
+from noiseworks_experiments.parts.ex8_runs import TITLES, against_oracle, covers, descent, of_counts, of_rate, steps
 
 
 def figures(runs: Runs) -> Iterator[Figure]:
@@ -37,7 +37,7 @@ def gap_figure(runs: Runs) -> Figure:
     return Figure(
         "8.1",
         alt="On logarithmic scales the gap falls on a straight line of slope minus one.",
-        caption="What Gauss's law, given the true mean and variance, loses on each Poisson count. It becomes small, "
+        caption="What the Gaussian, given the true mean and variance, loses on each Poisson count. It becomes small, "
         "but there is no rate from which on it is nothing.",
         drawing=drawing,
     )
@@ -47,17 +47,17 @@ def apples_figure(runs: Runs) -> Figure:
     run, k = runs["ex8_apples"][0], np.arange(22)
     drawing, axes = study.panels()
     axes.bar(k, [run[f"share_observed_{i}"] for i in k], color=study.INK, alpha=0.25, label="households")
-    for number, (law, name) in enumerate(LAWS.items()):
-        shares, marker = [run[f"share_{law}_{i}"] for i in k], "osD"[number]
-        axes.plot(k, shares, marker=marker, markersize=4, linewidth=0.8, color=study.COLORS[number], label=name)
+    for number, (name, title) in enumerate(TITLES.items()):
+        shares, marker = [run[f"share_{name}_{i}"] for i in k], "osD"[number]
+        axes.plot(k, shares, marker=marker, markersize=4, linewidth=0.8, color=study.COLORS[number], label=title)
     axes.set(xlabel="apples", ylabel="share of households", xticks=range(0, 22, 3))
     axes.legend()
     return Figure(
         "8.1",
-        alt="Bars at 0, 3, 6, 9, 12 and 15 stand out; Poisson's law is a hump around four, the negative binomial falls "
-        "smoothly, and only the law with heaps follows the bars.",
-        caption="The apples of 627 households and three laws that were fitted to them. Apples come by the pound, three "
-        "at a time.",
+        alt="Bars at 0, 3, 6, 9, 12 and 15 stand out; the Poisson distribution is a hump around four, the negative "
+        "binomial falls smoothly, and only that with heaps follows the bars.",
+        caption="The apples of 627 households and three distributions that were fitted to them. Apples come by the "
+        "pound, three at a time.",
         drawing=drawing,
     )
 
@@ -83,7 +83,7 @@ def moments_figure(runs: Runs) -> Figure:
         alt="Left: all means over their rates lie at one. Right: variances of Poisson counts lie at one, those of "
         "negative binomial counts on a rising curve.",
         caption="Mean and variance of counts over the rate, with 99 % intervals. A mean of the rate is not special to "
-        "Poisson's law; a variance of the rate is.",
+        "the Poisson distribution; a variance of the rate is.",
         drawing=drawing,
     )
 
@@ -166,7 +166,7 @@ def coverage_figure(runs: Runs) -> Figure:
         alt="Left: coverage by information falls along the dashed curve as variance over mean grows, that of sandwich "
         "and Pearson's dispersion stays near 95 per cent. Right: with few counts coverage is a saw.",
         caption="How often intervals at 95 % cover. Left: the slope from 200 counts that are more variable "
-        "than Poisson's. Right: a constant rate, by how many counts are to be expected in the whole sample.",
+        "than Poisson counts. Right: a constant rate, by how many counts are to be expected in the whole sample.",
         drawing=drawing,
     )
 

@@ -25,7 +25,7 @@ def measure(cfg):
 
 
 def draws(cfg) -> dict[str, Array]:
-    """Of each replicate: moments, and how much more a normal law loses; and what holds without chance."""
+    """Of each replicate: moments, and how much more a normal distribution loses; and what holds without chance."""
     key = [cfg.seed, SAMPLERS.index(cfg.sampler), RATES.index(cfg.rate)]
     y = sample(cfg.sampler, cfg.rate, (cfg.replicates, cfg.num_draws), key)
     k = np.arange(max(int(cfg.rate + 12 * math.sqrt(cfg.rate)) + 30, int(y.max()) + 1))

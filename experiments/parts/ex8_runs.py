@@ -8,7 +8,11 @@ from numpy.typing import NDArray
 from noiseworks import studies as study
 from noiseworks.studies import Run, Runs
 
-LAWS = {"poisson": "Poisson's law", "nb": "the negative binomial", "heaped": "the negative binomial with heaps"}
+TITLES = {
+    "poisson": "the Poisson distribution",
+    "nb": "the negative binomial",
+    "heaped": "the negative binomial with heaps",
+}
 Array = NDArray[np.float64]
 
 

@@ -27,14 +27,14 @@ def sharp_floor(d: int, batch_size: int) -> float:
 
 
 def absolute_gap(distance: ArrayLike) -> Array:
-    """E|e - u| - E|e| = E|u| + E exp(-|u|) - 1 for e of Laplace's law and u ~ N(0, distance^2), which is x'(w - w*)."""
+    """E|e - u| - E|e| = E|u| + E exp(-|u|) - 1 for Laplace noise e and u ~ N(0, distance^2), which is x'(w - w*)."""
     s = np.asarray(distance, dtype=float)
     return np.asarray(s * np.sqrt(2 / np.pi) + erfcx(s / np.sqrt(2)) - 1)
 
 
 @dataclass(frozen=True)
 class Hopping:
-    """SGD on absolute loss, labels with Laplace's noise of scale 1. With `corner` h > 0 the loss is r^2 / (2 h) within
+    """SGD on absolute loss, labels with Laplace noise of scale 1. With `corner` h > 0 the loss is r^2 / (2 h) within
     |r| < h (Huber's). The errors delta = w - w* are taken to be N(0, v I), which is all that is not exact here.
 
     Given delta, u = x'delta ~ N(0, s^2), s = |delta|. With psi the slope of the loss in r and e the noise, the gradient
@@ -96,7 +96,7 @@ class Hopping:
 
     @cached_property
     def _nodes(self) -> tuple[Array, Array, Array, Array]:
-        """For s of the chi law with d degrees, and for |z|, z standard normal: nodes and weights."""
+        """For s of the chi distribution with d degrees, and for |z|, z standard normal: nodes and weights."""
         level, weight = np.polynomial.legendre.leggauss(24)
         z, z_weight = np.polynomial.legendre.leggauss(60)
         z = 4 * (z + 1)

@@ -35,7 +35,10 @@ def test_settings() -> None:
     refused("need errors that are added", "poisson", standard_errors="iid")
     for settings, said in {
         ("lr", 0.0): "lr=0.0 is no step size",
-        ("optimizer", "adan"): "optimizer='adan' is unknown; it must be one of minibatch_sgd, sgd, adam, lbfgs",
+        (
+            "optimizer",
+            "adan",
+        ): "optimizer='adan' is unknown; it must be one of adagrad, adam, lbfgs, .*sgd, or",
         ("max_epochs", 0): "^max_epochs=0 is too few",
         ("batch_size", 0): "^batch_size=0 is not a size",
     }.items():

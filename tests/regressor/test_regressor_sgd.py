@@ -15,8 +15,8 @@ from noiseworks.fit import train
 from noiseworks.model import Linear
 from noiseworks.noise import Gaussian
 from noiseworks.problem import make_problem
-from noiseworks.regressor import LinearRegressor
-from noiseworks.regressor.trained import InMemory
+from noiseworks.regressor import LinearRegressor, trained
+from noiseworks.regressor.trained import InMemory, optimizers
 from noiseworks.train.ensemble import Member
 from noiseworks.train.optimizers import MinibatchSGD
 from noiseworks.train.schedules import Cosine
@@ -68,6 +68,39 @@ def test_as_the_command_trains() -> None:
     )
     outcome = train([Member(problem, Gaussian(), partial(MinibatchSGD, lr=0.02), schedule, seed, 0)], settings)
     assert [*ours.coef_, ours.intercept_, ours.scale_] == [*outcome.coefficients[0].tolist(), outcome.scale[0].item()]
+
+
+BY_HAND = {  # a class of torch.optim with the settings that conf/optimizer gives the name
+    "adagrad": torch.optim.Adagrad,
+    "adam": torch.optim.Adam,
+    "lbfgs": partial(torch.optim.LBFGS, tolerance_grad=1e-12, tolerance_change=1e-14, line_search_fn="strong_wolfe"),
+    "minibatch_sgd": MinibatchSGD,
+    "sgd": torch.optim.SGD,
+}
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_optimizers_are_those_of_the_command(name: str) -> None:
+    X, y = drawn(Gaussian())
+    named, by_hand = (
+        LinearRegressor(solver="sgd", max_epochs=3, optimizer=optimizer, random_state=0).fit(X, y)
+        for optimizer in (name, BY_HAND[name])
+    )
+    assert named.coef_.tolist() == by_hand.coef_.tolist()
+
+
+def test_a_yaml_is_all_that_an_optimizer_needs(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "optimizer").mkdir()
+    text = "_target_: torch.optim.RMSprop\n_partial_: true\nlr: 0.01\neps: 1e-3\n"
+    (tmp_path / "optimizer" / "rmsprop.yaml").write_text(text)
+    monkeypatch.setattr(trained, "conf_folder", lambda: tmp_path)
+    monkeypatch.setattr(trained, "optimizers", optimizers.__wrapped__)
+    X, y = drawn(Gaussian())
+    named, by_hand = (
+        LinearRegressor(solver="sgd", max_epochs=3, optimizer=optimizer, random_state=0).fit(X, y)
+        for optimizer in ("rmsprop", partial(torch.optim.RMSprop, eps=1e-3))
+    )
+    assert named.coef_.tolist() == by_hand.coef_.tolist()
 
 
 def test_rows_of_weight_zero_are_not_drawn() -> None:

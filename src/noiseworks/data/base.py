@@ -60,7 +60,7 @@ class Data(ABC):
         return self.input_noise_fresh and self.input_noise > 0
 
     def shape(self) -> Shape:
-        """Found out by reading the examples where it is not known beforehand."""
+        """Numbers of examples and features; found by reading the examples where they are not known beforehand."""
         examples = self.examples(0)
         n, d = examples.X.shape
         return Shape(n, d, examples.offset is not None, examples.weights is not None)

@@ -45,7 +45,7 @@ class TableChunks:
         return used_columns(self.roles, [column.name for column in self.head.columns])
 
     def blocks(self, progress: Callable[[int], None] = lambda rows: None) -> Iterator[Examples]:
-        """All of them; `progress` is told of the rows gone by."""
+        """All rows, at most MOST at a time; `progress` is told of the rows gone by."""
         width = len(self.used) + 2 * max(len(self.head.features), 1)
         rows = min(MOST, max(LEAST, self.memory // (4 * COPIES * width)))
         start = 0
@@ -59,7 +59,7 @@ class TableChunks:
                     yield block
 
     def _examples(self, table: pa.Table) -> Examples:
-        """As `encode` has them, for the rows of this table."""
+        """The rows of this table, as `encode` has them."""
         head, roles, source = self.head, self.roles, self.head.source
         plain_columns = {name: plain(table[name], name, source) for name in table.column_names}
         for key, name in roles.named().items():
@@ -120,7 +120,7 @@ def counted_from(start: int) -> Iterator[None]:
 
 
 def ahead(items: Iterator[Item]) -> Iterator[Item]:
-    """The same, each made in a second thread while the one before it is used."""
+    """The same items, each made in a second thread while the one before it is used."""
     with ThreadPoolExecutor(1) as pool:
         coming = pool.submit(next, items, None)
         while (item := coming.result()) is not None:
@@ -144,8 +144,8 @@ MANY = 100 * MAX_LEVELS  # so many different texts are no levels, whatever comes
 
 
 def survey(files: ParquetRows, roles: Roles, missing: str, source: str, memory: int, passes: Passes) -> TableChunks:
-    """Without text and with nothing to leave out the footers say it all; else one pass over the columns of text, or,
-    since the levels are those of the rows that stay, over all columns that are used."""
+    """The chunks of a table. Without text and with nothing to leave out the footers say it all; else it takes one pass
+    over the columns of text, or, since the levels are those of the rows that stay, over all columns that are used."""
     with readable(files.path):
         check_names(files.names, files.path)
         if not files.num_rows:

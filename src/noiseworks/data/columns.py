@@ -78,7 +78,7 @@ class Roles:
 
 
 def plain(column: pa.ChunkedArray, name: str, source: str) -> pa.ChunkedArray:
-    """float64 or string; integers above 2^53 are rounded."""
+    """The column as float64 or string; integers above 2^53 are rounded."""
     kind = column.type
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
@@ -105,7 +105,7 @@ def is_number(value: str) -> bool:
 
 
 def looks_like_number(value: str) -> bool:
-    """Also `12,5`, `1,234.50`, `$3` and `40 %`, which float() does not take."""
+    """Whether a person would read a number: also `12,5`, `1,234.50`, `$3` and `40 %`, which float() does not take."""
     return is_number(value.strip("$€£% \t").replace(",", ""))
 
 
@@ -133,7 +133,7 @@ def refuse_stray_text(column: pa.ChunkedArray, name: str, source: str) -> None:
 
 
 def stray(counts: Mapping[str, int]) -> set[str]:
-    """Of text and how often it is there: what is no number, if at least half of all looks like numbers."""
+    """The texts that are no number, if at least half of all (text -> how often it is there) look like numbers."""
     like = sum(count for value, count in counts.items() if looks_like_number(value))
     bad = {value for value in counts if not is_number(value)}
     return bad if 2 * like >= sum(counts.values()) else set()

@@ -20,7 +20,7 @@ MAX_LEVELS = 100
 
 
 def encode(table: pa.Table, roles: Roles, missing: str, source: str) -> Examples:
-    """Numbers as they are, booleans 0 and 1, a text column an indicator `column=level` for each level but the first.
+    """Examples: numbers as they are, booleans 0 and 1, of text an indicator `column=level` of each level but the first.
 
     Rows in messages count from 1 after the header, rows that are left out included.
     """
@@ -63,7 +63,7 @@ def examples(
     offset_name: str | None = None,
     weights: np.ndarray | None = None,
 ) -> Examples:
-    """Tensors and their digest."""
+    """Examples of these columns of X (n,), with their digest."""
     name, y = target
     design_matrix = np.column_stack(list(X.values())) if X else np.empty((len(y), 0))
     arrays = {"X": design_matrix, "y": y, "offset": offset, "weights": weights}
@@ -140,7 +140,7 @@ def levels(found: Iterable[str], name: str, source: str) -> tuple[str, ...]:
 
 
 def feature_names(columns: Sequence[Column], source: str) -> tuple[str, ...]:
-    """Those of X's columns, in order."""
+    """The names of X's columns, in order."""
     names = [name for column in columns for name in _names(column)]
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:

@@ -34,7 +34,7 @@ class Examples:
 
     @property
     def num_examples(self) -> int:
-        """Of the source."""
+        """The rows of the source."""
         return len(self) if self.total is None else self.total
 
     def __len__(self) -> int:

@@ -49,7 +49,7 @@ class FreshNoise:
         self.generators = [self.generators[k] for k in members.tolist()]
 
     def epoch(self, n: int, which: Tensor) -> Tensor:
-        """(K, n, d)."""
+        """The noise of an epoch (K, n, d)."""
         scale = self.scale
         size, dtype, device = (n, scale.shape[1]), scale.dtype, scale.device
         drawn = [torch.randn(size, generator=g, dtype=dtype, device=device) for g in self.generators]

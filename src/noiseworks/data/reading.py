@@ -31,7 +31,7 @@ def parquet_files(path: Path) -> list[Path]:
 
 
 def is_index(name: str) -> bool:
-    """Written by pandas, no column of the user's."""
+    """Whether pandas wrote this column: it is none of the user's."""
     return re.fullmatch(r"__index_level_\d+__", name) is not None
 
 
@@ -48,7 +48,7 @@ class ParquetRows:
 
     @cached_property
     def names(self) -> list[str]:
-        """Of the columns of the first file."""
+        """The columns of the first file."""
         return list(pa.parquet.read_schema(self.files[0]).names)
 
     @cached_property
@@ -80,7 +80,7 @@ class ParquetRows:
         return sha.hexdigest()[:16]
 
     def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:
-        """At most so many rows at a time. Nothing is read ahead: by default Arrow holds whole row groups."""
+        """Tables of at most so many rows. Nothing is read ahead: by default Arrow holds whole row groups."""
         schema = pa.schema([self.schema.field(name) for name in columns])
         for file in self.files:
             with pa.parquet.ParquetFile(file, buffer_size=PAGE, pre_buffer=False) as content:
@@ -89,7 +89,7 @@ class ParquetRows:
                     yield _with_columns(pa.Table.from_batches([batch]), schema)
 
     def table(self) -> pa.Table:
-        """All of it, with all columns."""
+        """All rows and columns."""
         tables = []
         for file in self.files:
             with pa.parquet.ParquetFile(file) as content:
@@ -100,7 +100,7 @@ class ParquetRows:
 
 
 def _with_columns(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """In this order and of these types; a column that a file lacks has no value in it."""
+    """The table with the columns of `schema`, in its order and types; one that a file lacks has no value in it."""
     empty = {field.name: field for field in schema if field.name not in table.column_names}
     for name, field in empty.items():
         table = table.append_column(name, pa.nulls(table.num_rows, field.type))

@@ -49,7 +49,7 @@ class Scaling:
 
 
 def fit_scaling(train: Examples, noise: Noise, intercept: bool) -> Scaling:
-    """Mean and standard deviation over the training rows; without an intercept nothing is centred."""
+    """By mean and standard deviation of the training rows; without an intercept nothing is centred."""
     X_center, X_spread = _moments(train.X.T, train.weights, intercept)
     offset = torch.zeros_like(train.y) if train.offset is None else train.offset
     if noise.location_scale:

@@ -57,7 +57,7 @@ class Table(Data):
 
     @property
     def streams(self) -> bool:
-        """Whether what an exact fit holds of these rows is more than `memory_mb`."""
+        """Whether it is read in chunks: what an exact fit holds of these rows is more than `memory_mb`."""
         if self.memory_mb is None or not parquet_files(self.file):
             return False
         rows = self.rows
@@ -66,7 +66,7 @@ class Table(Data):
             return rows.num_rows * len(used) * NUMBER > self.memory_mb * MIB
 
     def stream(self, passes: Passes) -> TableChunks:
-        """The rows in blocks; only for Parquet."""
+        """The rows in chunks; only for Parquet."""
         assert self.memory_mb is not None
         return survey(self.rows, self.roles, self.missing, self.source, self.memory_mb * MIB, passes)
 

@@ -114,7 +114,7 @@ class Noise(ABC):
 
     @property
     def step(self) -> float:
-        """Of counts: what lies between two values that y can have."""
+        """Of counts: the distance of neighbouring values of y."""
         return 1.0
 
     @property

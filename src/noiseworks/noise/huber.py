@@ -16,7 +16,7 @@ class Huber(Noise):
     """p(y | eta) = exp(-rho(u)) / (Z scale), u = (y - eta) / scale: normal in the middle, Laplace in the tails.
 
     rho(u) = u^2 / 2 for |u| <= delta, else delta |u| - delta^2 / 2 (Huber, "Robust estimation of a location parameter",
-    1964: the least favourable law among contaminated normals). `delta` counts in units of the scale.
+    1964: the least favourable distribution among contaminated normals). `delta` counts in units of the scale.
     """
 
     name: ClassVar[str] = "huber"

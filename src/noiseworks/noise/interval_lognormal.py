@@ -68,7 +68,7 @@ class IntervalLogNormal(Noise):
         return torch.cat([function(part).reshape(-1) for part in few.split(SOME)])[at].reshape(shape)
 
     def _mean(self, eta: Tensor) -> Tensor:
-        y, probability = self._law(eta)
+        y, probability = self._lattice(eta)
         return (y * probability).sum(-1).to(eta.dtype)
 
     def _inverse_mean(self, mu: Tensor) -> Tensor:
@@ -79,7 +79,7 @@ class IntervalLogNormal(Noise):
         eta = torch.where(goal < self.tick / 2, rare, goal.log() - s.square() / 2)
         low, high = torch.full_like(eta, -torch.inf), torch.full_like(eta, torch.inf)
         for _ in range(80):
-            y, probability = self._law(eta)
+            y, probability = self._lattice(eta)
             mean = (y * probability).sum(-1)
             slope = -(y * probability * self.score(eta.unsqueeze(-1), y, s.unsqueeze(-1))).sum(-1) / mean
             low, high = torch.where(mean < goal, eta, low), torch.where(mean < goal, high, eta)
@@ -114,7 +114,7 @@ class IntervalLogNormal(Noise):
         return F_m / self.s, by_t, -F_mm / self.s**2, by_eta_t, by_t_t
 
     def _information(self, eta: Tensor) -> Tensor:
-        y, probability = self._law(eta)
+        y, probability = self._lattice(eta)
         scale = self.s.double().unsqueeze(-1) if isinstance(self.s, Tensor) else self.s
         score = self.score(eta.double().unsqueeze(-1), y, scale)
         found = (score.square() * probability).sum(-1).to(eta.dtype)
@@ -152,7 +152,7 @@ class IntervalLogNormal(Noise):
         middle = (log_middle - eta) / s
         return middle, (width / s).expand_as(middle), first.expand_as(middle)
 
-    def _law(self, eta: Tensor) -> tuple[Tensor, Tensor]:
+    def _lattice(self, eta: Tensor) -> tuple[Tensor, Tensor]:
         """Prices (..., m) and probabilities: E f(y) = sum f(y) probability."""
         s = torch.as_tensor(self.s, dtype=torch.float64, device=eta.device)
         eta, s = torch.broadcast_tensors(eta.detach().double(), s)
@@ -163,7 +163,7 @@ class IntervalLogNormal(Noise):
 
 
 def _by_log_scale(noise: Noise, eta: Tensor, y: Tensor, weights: Tensor | None, t: Tensor) -> tuple[Tensor, Tensor]:
-    """By formula: autograd loses the cells that are far out at a small scale."""
+    """Derivatives of the mean nll, by formula: autograd loses the cells that are far out at a small scale."""
     found = noise.with_scale(t.exp().unsqueeze(-1)).joint_derivatives(eta, y)
     assert found is not None
     return weighted_mean(found[1], weights), weighted_mean(found[4], weights)

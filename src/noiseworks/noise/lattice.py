@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from noiseworks.noise.base import Noise
 
 
-FAR = 9.0  # scales from the middle; beyond are 2e-19 of the law
+FAR = 9.0  # scales from the middle; beyond are 2e-19 of the distribution
 FINE = 80.0  # whole numbers from FINE, and from FINE / scale, on lie so close that their sum is an integral
 END = ((-2, 17 / 5760), (-1, -1 / 24 - 51 / 5760), (0, 1 / 24 + 51 / 5760), (1, -17 / 5760))
 NODES, WEIGHTS = (torch.from_numpy(part) for part in np.polynomial.legendre.leggauss(64))

@@ -58,8 +58,8 @@ def minimize_over_log_scale(
         slope, curvature = (derivatives or _derivatives)(noise, eta, y, weights, t)
         low, high = torch.where(slope < 0, t, low), torch.where(slope > 0, t, high)
         newton = t - slope / curvature.clamp_min(torch.finfo(eta.dtype).tiny)
-        settled = newton == t  # a step below rounding; to bisect here would walk away from the answer again
-        inside = (curvature > 0) & ((newton > low) & (newton < high) | settled)
+        converged = newton == t  # a step below rounding; to bisect here would walk away from the answer again
+        inside = (curvature > 0) & ((newton > low) & (newton < high) | converged)
         new = torch.where(done, t, torch.where(inside, newton, (low + high) / 2))
         done |= (new - t).abs() <= 8 * torch.finfo(eta.dtype).eps * REACH
         t = new

@@ -36,7 +36,8 @@ class LinearRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         None: they are not computed (sgd: never).
     ridge: adds ridge / 2 times the sum of the squared coef_ to the mean nll (Gaussian: to half the mean squared error),
         in units of the data; alpha of PoissonRegressor, alpha / n of Ridge. Such answers have no standard errors.
-    optimizer: minibatch_sgd, sgd, adam, lbfgs, or a class of torch.optim; its learning rate falls as a cosine.
+    optimizer: minibatch_sgd, sgd, adam, adagrad, lbfgs (conf/optimizer), or a class of torch.optim; its learning rate
+        falls as a cosine.
 
     Counts may be any y >= 0 (quasi-likelihood). Rows of weight zero are left out, integer weights are repeated rows. Of
     several coefficients that fit as well those of least norm are taken, the intercept counted, or for sgd found.

@@ -25,8 +25,8 @@ def prediction_interval(noise: Noise, eta: Array, errors: Array, degrees: float,
     """(m, 2): the quantiles (1 -+ level) / 2 of y for linear predictors eta with these standard errors (m,).
 
     Gaussian and LogNormal: eta +- t sqrt(errors^2 + s^2), s^2 = RSS / (n - p), exact, as R's predict.lm. Other noise:
-    the law of y at the estimated scale, averaged over eta ~ N(eta, errors^2): right when there are many rows. `inflate`
-    is sqrt(n / (n - p)): maximum likelihood finds scales too small by about as much.
+    the distribution of y at the estimated scale, averaged over eta ~ N(eta, errors^2): right when there are many rows.
+    `inflate` is sqrt(n / (n - p)): maximum likelihood finds scales too small by about as much.
     """
     below = np.array([(1 - level) / 2, (1 + level) / 2])
     if noise.counts:

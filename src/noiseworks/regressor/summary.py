@@ -31,7 +31,7 @@ def summary(fitted: Fitted, terms: list[str], level: float) -> str:
 
 
 def _table(fitted: Fitted, terms: list[str], level: float) -> str:
-    """The intercept first; the noise's own parameter last."""
+    """The coefficients as text, the intercept first; the noise's own parameter last."""
     order = sorted(range(len(terms)), key=lambda j: terms[j] != "intercept")
     rows = [[terms[j], f"{fitted.theta[j]:.6g}"] for j in order]
     header = ["coefficient", "estimate"]
@@ -60,8 +60,8 @@ def _notes(fitted: Fitted) -> list[str]:
     notes, found, by = [], fitted.criteria, fitted.uncertainty
     if by is not None:
         degrees = by.degrees
-        law = "" if math.isinf(degrees) else f"; {degrees:g} degrees of freedom"
-        notes.append(f"standard errors by {by.method}: {HOW[by.method]}{law}")
+        freedom = "" if math.isinf(degrees) else f"; {degrees:g} degrees of freedom"
+        notes.append(f"standard errors by {by.method}: {HOW[by.method]}{freedom}")
         if isinstance(by, Bootstrap):
             notes[-1] += f"; {len(by.theta)} replicates"
             notes[-1] += f", {by.failed} more had no answer" if by.failed else ""

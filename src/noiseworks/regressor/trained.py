@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
 
 from noiseworks.data.base import Data
 from noiseworks.data.examples import Column, Examples
@@ -15,21 +17,23 @@ from noiseworks.errors import FitFailed, UserError
 from noiseworks.fit import train
 from noiseworks.model import Linear
 from noiseworks.noise import Noise
+from noiseworks.paths import conf_folder
 from noiseworks.problem import make_problem
 from noiseworks.regressor.exact_fit import Fitted
 from noiseworks.regressor.inputs import EstimatorRows
 from noiseworks.train.ensemble import Member
-from noiseworks.train.optimizers import MinibatchSGD
 from noiseworks.train.schedules import Cosine
 from noiseworks.train.settings import Settings
 
-LBFGS = partial(torch.optim.LBFGS, tolerance_grad=1e-12, tolerance_change=1e-14, line_search_fn="strong_wolfe")
-OPTIMIZERS: dict[str, Callable[..., Any]] = {  # as in conf/optimizer
-    "minibatch_sgd": MinibatchSGD,
-    "sgd": torch.optim.SGD,
-    "adam": torch.optim.Adam,
-    "lbfgs": LBFGS,
-}
+OWN = {"lbfgs": {"history_size": 100}}  # where the estimator differs from the command's YAML: torch's default
+
+
+@cache
+def optimizers() -> dict[str, Callable[..., Any]]:
+    """name -> maker with the settings of conf/optimizer/NAME.yaml, of all but `exact`, which trains nothing."""
+    nodes = {path.stem: OmegaConf.load(path) for path in sorted((conf_folder() / "optimizer").glob("*.yaml"))}
+    makers = {name: instantiate(node, _convert_="all") for name, node in nodes.items() if node.get("_partial_")}
+    return {name: partial(make, **OWN.get(name, {})) for name, make in makers.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,12 +59,12 @@ class Training:
             raise UserError(f"lr={self.lr} is no step size; it must be a number above 0.")
         if callable(self.optimizer):
             return partial(self.optimizer, lr=self.lr)
-        if self.optimizer not in OPTIMIZERS:
+        if self.optimizer not in optimizers():
             raise UserError(
-                f"optimizer={self.optimizer!r} is unknown; it must be one of {', '.join(OPTIMIZERS)}, or a class of "
+                f"optimizer={self.optimizer!r} is unknown; it must be one of {', '.join(optimizers())}, or a class of "
                 "torch.optim."
             )
-        return partial(OPTIMIZERS[self.optimizer], lr=self.lr)
+        return partial(optimizers()[self.optimizer], lr=self.lr)
 
 
 def fit_by_sgd(rows: EstimatorRows, noise: Noise, intercept: bool, training: Training) -> Fitted:

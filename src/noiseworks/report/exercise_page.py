@@ -28,7 +28,7 @@ class Strip:
 
 
 def strip(claim: Claim) -> Strip | None:
-    """None for an estimate that is no number."""
+    """Where interval and estimate of a claim lie; None for an estimate that is no number."""
     found = claim.found
     places = [_place(value, claim) for value in (found.lo, found.estimate, found.hi)]
     if any(math.isnan(place) for place in places):
@@ -63,7 +63,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class Study:
-    """sweeps: of each of its experiments, in their order."""
+    """An exercise, its page, and what the runs say. sweeps: of each of its experiments, in their order."""
 
     exercise: Exercise
     page: Page

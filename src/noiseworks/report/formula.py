@@ -18,21 +18,22 @@ LONG = 16  # characters; shorter formulas stay whole
 BREAKS = set("=<>≤≥≈∼→⇒≠≡∈∝,+−·")
 
 
-def pieces(root: Element) -> list[Element]:
+def segments(root: Element) -> list[Element]:
     """The <math> itself, or several that make it up, cut behind the relations and signs that stand in no bracket."""
     if len("".join(root.itertext())) <= LONG or len(root) != 1 or root[0].tag != "mrow":
         return [root]
     found: list[Element] = []
     for children in _cut(root[0]):
-        piece = Element("math", root.attrib if not found else {"xmlns": root.get("xmlns", "")})
+        segment = Element("math", root.attrib if not found else {"xmlns": root.get("xmlns", "")})
         row = Element("mrow")
         row.extend(children)
-        piece.append(row)
-        found.append(piece)
+        segment.append(row)
+        found.append(segment)
     return found
 
 
 def _cut(row: Element) -> Iterator[list[Element]]:
+    """The children of each segment."""
     children: list[Element] = []
     depth = 0
     for child in map(deepcopy, row):
@@ -72,13 +73,13 @@ SPELLINGS = [
 
 
 def mathml(latex: str, display: str = "inline") -> str:
-    """display: inline or block. The source stays readable as alttext."""
+    """The formula as a <math> element; display: inline or block. The source stays readable as alttext."""
     return _text(_converted(latex, display))
 
 
 def inline(latex: str) -> str:
-    """The formula in a line of text; a long one is cut where the line may be broken, behind its relations."""
-    return "<wbr>".join(map(_text, pieces(_converted(latex, "inline"))))
+    """The formula for a line of text; a long one is cut where the line may be broken, behind its relations."""
+    return "<wbr>".join(map(_text, segments(_converted(latex, "inline"))))
 
 
 def _text(root: Element) -> str:

@@ -15,8 +15,8 @@ EXPERIMENT = "report"
 
 
 def track(studies: Sequence[Study], files: Sequence[Path], uri: str, note: str = "") -> str:
-    """One run: how many claims and controls there are and came out as they should, in all and of each exercise, and the
-    files. Returns its id."""
+    """The id of a new run, which has the files and how many claims and controls there are and came out as they should,
+    in all and of each exercise."""
     client = MlflowClient(uri)
     tags = {"note": note} if note else {}
     run = client.create_run(experiment_id(uri, EXPERIMENT), run_name="report", tags=tags)

@@ -57,12 +57,12 @@ def _page(name: str, text: str) -> Page:
     sections = [tokens[i:j] for i, j in zip(starts, [*starts[1:], len(tokens)])]
     if not sections:
         raise UserError(f"{name} has no question; each begins with `## ` and its number, such as `## 5.3 `.")
-    html = lambda part: PUNCTUATED.sub(_kept, _render(markdown, part))  # noqa: E731
+    html = lambda part: PUNCTUATED.sub(_with_punctuation, _render(markdown, part))  # noqa: E731
     return Page(html(tokens[1:2]), html(introduction), [_question(name, section, html) for section in sections])
 
 
-def _kept(match: re.Match[str]) -> str:
-    """The (last piece of the) formula and the punctuation behind it, on one line."""
+def _with_punctuation(match: re.Match[str]) -> str:
+    """The (last segment of the) formula and the punctuation behind it, on one line."""
     head, wbr, last = match[1].removesuffix("</span>").rpartition("<wbr>")
     opened, last = (head + wbr, last) if wbr else ('<span class="math inline">', last.partition(">")[2])
     return f'{opened}<span class="whole">{last}{match[2]}</span></span>'

@@ -20,7 +20,7 @@ MISS = ("exercise", "kind", "claim", "verdict", "times")
 
 @dataclass(frozen=True)
 class Rate:
-    """kind: claim or control. as_hoped of count verdicts came out as they should."""
+    """How many verdicts of a kind, claim or control, came out as they should: as_hoped of count."""
 
     kind: str
     count: int
@@ -33,8 +33,8 @@ class Rate:
 
 @dataclass(frozen=True)
 class Power:
-    """repetitions: of everything, each with its own seed. misses: exercise, kind, claim, verdict and times of those
-    that came out otherwise."""
+    """The rates over `repetitions` of everything, each with its own seed. misses: exercise, kind, claim, verdict and
+    times of those that came out otherwise."""
 
     repetitions: int
     rates: Sequence[Rate]
@@ -42,7 +42,7 @@ class Power:
 
 
 def power(out: Path) -> Power | None:
-    """From power.json in the report's folder, else from the one in experiments/; None if neither is there."""
+    """What power.json says in the report's folder, else the one in experiments/; None if neither is there."""
     found = [folder / FILE for folder in (out, experiments_folder()) if (folder / FILE).exists()]
     if not found:
         return None

@@ -19,7 +19,7 @@ from noiseworks.report.power import power
 
 
 def number(value: float, digits: int = 4) -> Markup:
-    """1.434, −0.02, 7.2 × 10<sup>−12</sup>."""
+    """A number as people write it: 1.434, −0.02, 7.2 × 10<sup>−12</sup>."""
     if not math.isfinite(value):
         return Markup("not a number") if math.isnan(value) else Markup("∞" if value > 0 else "−∞")
     mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
@@ -66,7 +66,7 @@ KEY = re.compile(r"^(Question|Command|Cost|Expect):\s*")
 
 
 def header(experiment: str) -> dict[str, str]:
-    """Question, Command, Cost, Expect: those that are there."""
+    """Question, Command, Cost and Expect of an experiment's YAML, those that are there."""
     return read_header(conf_folder() / "experiment" / f"{experiment}.yaml")
 
 
@@ -85,7 +85,7 @@ def read_header(path: Path) -> dict[str, str]:
 
 
 def write_site(studies: Sequence[Study], out: Path, note: str = "", whole: bool = True) -> list[Path]:
-    """index.html, a page a study, and style.css. note: what is special about these runs. whole: with all exercises."""
+    """The files: index.html, one a study, style.css. note: what is special about these runs. whole: all of them."""
     pages = _environment()
     shared: dict[str, Any] = {
         "studies": studies,

@@ -17,7 +17,7 @@ AGREES, DIFFERS, INCONCLUSIVE = "agrees", "differs", "inconclusive"
 
 @dataclass(frozen=True)
 class Claim:
-    """`found` should lie within theory +- margin, and that of a control should not: there the sentence is false.
+    """A sentence and its check: `found` should lie within theory +- margin; that of a control, which is false, not.
 
     exercise: number of the sub-question, such as 5.3 or T4. margin: fixed before the runs, by what would matter.
     """
@@ -52,7 +52,7 @@ class Claim:
         return math.inf if error == 0 else self.margin / error
 
     def record(self) -> dict[str, Any]:
-        """As in verdicts.json."""
+        """The claim as a row of verdicts.json."""
         found = {"estimate": self.found.estimate, "lo": self.found.lo, "hi": self.found.hi}
         numbers = {"theory": self.theory, **found, "margin": self.margin}
         plain = {key: float(value) if math.isfinite(value) else None for key, value in numbers.items()}
@@ -69,7 +69,7 @@ def control(exercise: str, sentence: str, theory: float, found: Interval, margin
 
 
 def verdict_table(claims: Sequence[Claim]) -> str:
-    """A line a claim; what is not as hoped is marked."""
+    """Text, a line a claim; what is not as hoped is marked."""
     header = ["claim", "kind", "verdict", "theory", "margin", "estimate", "99 % from", "to", "margin/s.e."]
     rows = [header]
     for claim in claims:

@@ -18,9 +18,9 @@ from noiseworks.studies.runs import Runs
 
 @dataclass(frozen=True)
 class Exercise:
-    """The module says EXPERIMENTS (the name of each -> the overrides that make it small, for SMOKE=1), claims(runs) and
-    figures(runs); ALONE = True if what it measures is time; ARGUMENTS, of each experiment that needs some, what has to
-    be typed beside its name. The page's text stands beside it in Markdown."""
+    """A file of experiments/. It says EXPERIMENTS (the name of each -> the overrides that make it small, for SMOKE=1),
+    claims(runs) and figures(runs); ALONE = True if what it measures is time; ARGUMENTS, of each experiment that needs
+    some, what has to be typed beside its name. The page's text stands beside it in Markdown."""
 
     path: Path
 
@@ -50,7 +50,7 @@ class Exercise:
         return self.path.with_suffix(".md").read_text()
 
     def overrides(self, smoke: bool, seed: int | None) -> dict[str, list[str]]:
-        """Of each experiment: what is typed beside its name."""
+        """experiment -> what is typed beside its name."""
         return {
             name: [*(small if smoke else ()), *([] if seed is None else _fresh(name, seed))]
             for name, small in self.experiments.items()
@@ -66,7 +66,7 @@ class Exercise:
 
 
 def _fresh(experiment: str, seed: int) -> list[str]:
-    """Everything drawn anew; an experiment that sweeps seeds sweeps as many others."""
+    """Overrides by which everything is drawn anew; an experiment that sweeps seeds sweeps as many others."""
     own = (configuration(experiment) or {}).get("hydra", {}).get("sweeper", {}).get("params", {}).get("seed")
     if own is None:
         return [f"seed={seed}"]
@@ -75,7 +75,7 @@ def _fresh(experiment: str, seed: int) -> list[str]:
 
 
 def exercises(only: Sequence[str] = ()) -> list[Exercise]:
-    """All, or those of these numbers."""
+    """All exercises in the order of the chapter, or those of these numbers."""
     known = [Exercise(path) for path in exercise_files()]
     wanted = [number.upper().removeprefix("EX") for number in only]
     if unknown := [number for number in wanted if number not in {exercise.number for exercise in known}]:

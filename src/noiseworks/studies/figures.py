@@ -49,7 +49,7 @@ STYLE: Any = {
 
 @dataclass(frozen=True)
 class Figure:
-    """exercise: the sub-question that it belongs to. alt: what it shows, for those who do not see it."""
+    """A drawing and its texts. exercise: its sub-question. alt: what it shows, for those who do not see it."""
 
     exercise: str
     alt: str
@@ -57,7 +57,7 @@ class Figure:
     drawing: Drawing
 
     def svg(self, name: str) -> str:
-        """Without a header, to stand in a page; `name` keeps its ids apart from those of other figures."""
+        """SVG without a header, to stand in a page; `name` keeps its ids apart from those of other figures."""
         buffer = io.StringIO()
         _page_ink(self.drawing)
         _thin_ticks(self.drawing)

@@ -14,7 +14,7 @@ LEVEL = 0.99
 
 @dataclass(frozen=True)
 class Interval:
-    """standard_error: 0 for a number that no chance is in."""
+    """An estimate and its 99 % interval. standard_error: 0 for a number that no chance is in."""
 
     estimate: float
     lo: float
@@ -29,13 +29,13 @@ def exactly(value: float) -> Interval:
 
 
 def mean(values: ArrayLike) -> Interval:
-    """Student's t."""
+    """The mean of replicates (R,), by Student's t."""
     x = _replicates(values)
     return _symmetric(x.mean(), x.std(ddof=1) / np.sqrt(len(x)), len(x) - 1)
 
 
 def proportion(hits: ArrayLike) -> Interval:
-    """Wilson's score interval; the standard error is that of the middle, never 0."""
+    """The share of hits (R,), by Wilson's score interval; the standard error is that of the middle, never 0."""
     x = _replicates(hits)
     wilson = stats.binomtest(int(x.sum()), len(x)).proportion_ci(LEVEL, method="wilson")
     error = (wilson.high - wilson.low) / (2 * stats.norm.ppf((1 + LEVEL) / 2))
@@ -43,7 +43,7 @@ def proportion(hits: ArrayLike) -> Interval:
 
 
 def variance(values: ArrayLike, unit: float = 1.0) -> Interval:
-    """Of the values, over `unit`; by the delta method for its logarithm, whatever their distribution."""
+    """The variance of values (R,) over `unit`, by the delta method for its logarithm: whatever their distribution."""
     x = _replicates(values)
     return _log(x.var(ddof=1) / unit, _influence(x))
 
@@ -62,7 +62,7 @@ def ratio_of_means(above: ArrayLike, below: ArrayLike) -> Interval:
 
 
 def slope(x: ArrayLike, values: ArrayLike) -> Interval:
-    """Of log mean(values) (points, R) against log x (points,), by least squares; the points may be paired."""
+    """The slope of log mean(values) (points, R) against log x (points,), by least squares; the points may be paired."""
     at, v = np.log(np.asarray(x, dtype=float)), np.asarray(values, dtype=float)
     weight = (at - at.mean()) / ((at - at.mean()) ** 2).sum()
     means = v.mean(axis=1)
@@ -73,7 +73,7 @@ def slope(x: ArrayLike, values: ArrayLike) -> Interval:
 
 
 def quantile(values: ArrayLike, level: float) -> Interval:
-    """By order statistics: their ranks are binomial."""
+    """The quantile of values (R,) at `level`, by order statistics, whose ranks are binomial."""
     x = np.sort(_replicates(values))
     n = len(x)
     low, high = stats.binom.ppf([(1 - LEVEL) / 2, (1 + LEVEL) / 2], n, level).astype(int)

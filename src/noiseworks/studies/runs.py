@@ -47,7 +47,7 @@ class Run:
         return dict(self.found.data.metrics)
 
     def __getitem__(self, metric: str) -> float:
-        """Its last value; nan if there is none, as in a run that diverged."""
+        """The metric's last value; nan if there is none, as in a run that diverged."""
         return float(self.found.data.metrics.get(metric, math.nan))
 
     @cached_property
@@ -107,7 +107,7 @@ class Sweep(Sequence[Run]):
 
 
 def _has(run: Run, key: str, value: Any) -> bool:
-    """A number as a number; the option of a group is a tag (tags.noise), any other key a param."""
+    """Whether the run has this value: numbers as numbers; a group's option is a tag (tags.noise), other keys params."""
     tags = run.found.data.tags
     for known in (tags.get(key), run.params.get(mlflow_name(key))):
         if known is not None and _equal(known, value):
@@ -125,7 +125,7 @@ def _equal(known: str, value: Any) -> bool:
 
 
 class Runs:
-    """Of each experiment the newest sweep that was asked for with the given overrides beside the experiment's own."""
+    """experiment -> its newest sweep that was asked for with the given overrides beside the experiment's own."""
 
     def __init__(self, overrides: Mapping[str, Sequence[str]] | None = None, uri: str | None = None) -> None:
         self.uri = open_store(uri or os.environ.get("MLFLOW_TRACKING_URI"))
