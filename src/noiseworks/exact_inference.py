@@ -13,8 +13,10 @@ from torch import Generator
 
 from noiseworks.exact import STACKED, Exact, Inference, exact_problem, infer, jacobian
 from noiseworks.inference import LEVEL
-from noiseworks.inference.batched_covariance import batched_standard_errors
+from noiseworks.inference.covariance import leverage
 from noiseworks.inference.criteria import batched_criteria
+from noiseworks.inference.uncertainty import batched_standard_errors
+from noiseworks.inference.whitened import gram
 from noiseworks.noise import Gaussian, Noise, Poisson
 from noiseworks.problem import Problem
 from noiseworks.solvers.batched_least_squares import NEARLY_PERFECT
@@ -42,7 +44,7 @@ class Wanted:
 
     @property
     def by_formula(self) -> bool:
-        """Whether `standard_errors_many` may know it."""
+        """Whether `batched_standard_errors` may know it."""
         n, P = self.problem.parts["train"].D.shape
         known = isinstance(self.noise, Gaussian | Poisson) or self.noise.quantile_level is not None
         plain = self.problem.parts["train"].weights is None and self.how.ridge == 0
@@ -82,8 +84,8 @@ def _together(wanted: Sequence[Wanted], exact: Sequence[LinearProblem], method: 
     of = [wanted[k] for k in own.tolist()]
     if not of:
         return {}
-    problems, answers = problems.take(own), _take(answers, own)
-    errors = _errors(problems, answers, method) / size[own]
+    problems, answers = problems.take(own), answers.take(own)
+    errors = batched_standard_errors(problems, answers, method) / size[own]
     degrees = float(np.subtract(*problems.D.shape[-2:])) if problems.noise.location_scale else np.inf
     reach = stats.t.ppf((1 + LEVEL) / 2, degrees) * errors
     middle = np.stack([one.problem.model.coefficients(one.answer.theta, one.problem.scaling) for one in of])
@@ -92,22 +94,6 @@ def _together(wanted: Sequence[Wanted], exact: Sequence[LinearProblem], method: 
     criteria = [dict(zip(known, numbers)) for numbers in np.column_stack(list(known.values())).tolist()]
     made = map(Inference, torch.from_numpy(errors), torch.from_numpy(intervals), [method] * len(own), criteria)
     return {k: one for k, one, error in zip(own.tolist(), made, errors) if np.isfinite(error).all()}
-
-
-def _errors(problems: LinearProblems, answers: Solutions, method: str) -> Array:
-    """nan for members of a singular matrix, which are found by halving."""
-    try:
-        return batched_standard_errors(problems, answers, method)
-    except np.linalg.LinAlgError:
-        if len(problems) == 1:
-            return np.full_like(answers.theta, np.nan)
-    halves = np.array_split(np.arange(len(problems)), 2)
-    return np.concatenate([_errors(problems.take(half), _take(answers, half), method) for half in halves])
-
-
-def _take(answers: Solutions, members: NDArray[np.intp]) -> Solutions:
-    names = ("theta", "scale", "gradient", "rank", "unique")
-    return replace(answers, **{name: getattr(answers, name)[members] for name in names})
 
 
 def _in_data_units(wanted: Sequence[Wanted], exact: Sequence[LinearProblem]) -> tuple[LinearProblems, Solutions, Array]:
@@ -140,23 +126,15 @@ def _sound(problems: LinearProblems, answers: Solutions, method: str) -> NDArray
         counted = information.numpy()
         found &= _independent(D, counted)
     if method in ("HC2", "HC3"):
-        safe = np.where(found[:, None], counted, 1.0)
-        leverage = np.full_like(eta, np.inf)
-        half = np.linalg.inv(np.linalg.cholesky(_gram(D[found], safe[found])))
-        leverage[found] = safe[found] * ((D[found] @ np.swapaxes(half, 1, 2)) ** 2).sum(axis=2)
-        found &= leverage.max(axis=1) < LEVERAGE
+        found &= leverage(D, counted).max(axis=1) < LEVERAGE
     return found
 
 
 def _independent(D: Array, c: Array) -> NDArray[np.bool_]:
     """Whether D'CD, in columns of size one, is far from singular."""
-    gram = _gram(D, c)
-    size = np.sqrt(np.diagonal(gram, axis1=1, axis2=2))
-    usable = np.isfinite(gram).all(axis=(1, 2)) & (size > 0).all(axis=1)
-    gram[~usable], size[~usable] = np.eye(D.shape[2]), 1.0
-    eigenvalues = np.linalg.eigvalsh(gram / size[:, :, None] / size[:, None, :])
+    H = gram(D, c)
+    size = np.sqrt(np.diagonal(H, axis1=1, axis2=2))
+    usable = np.isfinite(H).all(axis=(1, 2)) & (size > 0).all(axis=1)
+    H[~usable], size[~usable] = np.eye(D.shape[2]), 1.0
+    eigenvalues = np.linalg.eigvalsh(H / size[:, :, None] / size[:, None, :])
     return np.asarray(usable & (eigenvalues[:, 0] > SOUND * eigenvalues[:, -1]))
-
-
-def _gram(D: Array, c: Array) -> Array:
-    return np.asarray(np.swapaxes(D, 1, 2) @ (c[..., None] * D))

@@ -11,7 +11,7 @@ import torch
 from noiseworks.errors import UserError
 from noiseworks.exact import Exact
 from noiseworks.inference import Bootstrap, bootstrap, uncertainty
-from noiseworks.inference.batched_covariance import batched_standard_errors
+from noiseworks.inference.uncertainty import batched_standard_errors
 from noiseworks.noise import AsymmetricLaplace, Gaussian, Huber, Laplace, LogNormal, Noise, Poisson
 from noiseworks.solvers.batched import solved_batch
 from noiseworks.solvers.linear_problem import LinearProblem, LinearProblems

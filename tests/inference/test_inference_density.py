@@ -9,8 +9,8 @@ import torch
 from scipy.stats import norm
 
 from noiseworks.inference import uncertainty
-from noiseworks.inference.batched_covariance import batched_standard_errors
 from noiseworks.inference.density import row_density
+from noiseworks.inference.uncertainty import batched_standard_errors
 from noiseworks.noise import AsymmetricLaplace
 from noiseworks.solvers.batched import solved_batch
 from noiseworks.solvers.linear_problem import LinearProblem, LinearProblems

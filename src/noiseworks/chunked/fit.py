@@ -9,19 +9,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from noiseworks.chunked.last_pass import Density, Null, Sums, explained, last_pass
+from noiseworks.chunked.last_pass import Density, Null, Sums, compared, last_pass
 from noiseworks.chunked.problem import ChunkedProblem
 from noiseworks.errors import UserError
 from noiseworks.exact import Exact, jacobian, ridge_of
 from noiseworks.inference import LEVEL, Uncertainty
-from noiseworks.inference.whitened import Whitened, inverse_root
+from noiseworks.inference.covariance import error_scale_from_sums, root_from_sums
+from noiseworks.inference.criteria import criteria_from_sums
+from noiseworks.inference.whitened import Whitened
 from noiseworks.model import Model
 from noiseworks.noise import Gaussian, Noise
 from noiseworks.outcome import Outcome
 from noiseworks.solvers.chunked import check_chunkable_noise, solve_chunked
-from noiseworks.solvers.linear_problem import Array
 from noiseworks.solvers.solution import Solution
-from noiseworks.solvers.sufficient_statistics import Sketch
+from noiseworks.solvers.sufficient_statistics import Pass, Sketch
 from noiseworks.train.ensemble import Member
 
 
@@ -40,36 +41,19 @@ def check_method(noise: Noise, method: str) -> None:
         )
 
 
-def uncertainty(noise: Noise, answer: Solution, sums: Sums, n: int, unit: float, method: str) -> Uncertainty:
-    """unit: the mean of the weights, which counts for noise models that know their spread."""
+def uncertainty(noise: Noise, answer: Solution, sums: Sums, n: int, method: str) -> Uncertainty:
+    """As `inference.uncertainty`, of sums over n rows."""
     assert answer.design is not None
-    method = methods(noise)[0] if method == "auto" else method
-    white = Whitened.of(answer.design)
-    factor = white.theta(_root(noise, answer, sums, n, unit, white, method))
-    degrees = float(n - answer.rank) if noise.location_scale else np.inf
-    return Uncertainty(factor, white.row_space(), white.design.scale, method, degrees)
-
-
-def _root(noise: Noise, answer: Solution, sums: Sums, n: int, unit: float, white: Whitened, method: str) -> Array:
-    """L (r, r) with L L' the covariance in the columns of A."""
-    r = answer.rank
+    r, spread = answer.rank, sums.scores.R.numpy()[None]
     if r == n and noise.location_scale:
-        return np.full((r, r), np.nan)
-    if method == "iid":  # RSS / (n - r) (A'WA)^-1
-        return (answer.scale or 0.0) * np.sqrt(n / (n - r)) * inverse_root(white.gram(np.ones(len(white.A))))
-    if method == "information":
-        return inverse_root(sums.bread * (1.0 if noise.location_scale else unit))
-    more = np.sqrt(n / (n - r)) if method == "HC1" and n > r else 1.0
-    half = inverse_root(sums.bread)
-    return np.asarray(more * half @ (half.T @ _square_root(sums.meat)))
-
-
-def _square_root(M: Array) -> Array:
-    """S with S S' = M, which is symmetric and not negative."""
-    if not len(M) or not np.isfinite(M).all():
-        return np.full_like(M, np.nan)
-    values, vectors = np.linalg.eigh(M)
-    return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
+        return Uncertainty.of(Whitened.of(answer.design), np.full((r, r), np.nan), noise, n, method)
+    if method == "iid":  # Gaussian: s = u / scale^2
+        square = np.array([answer.scale or 1.0]) ** 2
+        spread = error_scale_from_sums(n, r, n / square, 1 / square, np.zeros(1))
+    elif method == "information":
+        spread = np.array([sums.counting**-0.5])
+    root = root_from_sums(method, n, r, sums.bread, spread)[0]
+    return Uncertainty.of(Whitened.of(answer.design), root, noise, n, method)
 
 
 STATIONARY = 1e-8  # the gradient of an answer that is one
@@ -115,15 +99,14 @@ def fit_chunked(problem: ChunkedProblem, noise: Noise, method: str) -> Outcome:
     center, offset = float(problem.scaling.y_center), problem.examples.offset is not None
     null = Null.of(noise, answer, rows, sketch, problem.totals.constant_rate(), center, offset)
     density = None if noise.quantile_level is None else Density.of(noise, rows, sketch.n, answer)
-    fits, sums = last_pass(problem, noise, answer, scale, density, null)
+    method = methods(noise)[0] if method == "auto" else method
+    fits, sums = last_pass(problem, noise, answer, scale, method, density, null)
     answer = _certified(noise, answer, sums, sketch.n)
     metrics = {key: value for name, fit in fits.items() for key, value in fit.metrics(name).items()}
     metrics |= {"exact/gradient": answer.gradient, "exact/rank": float(answer.rank)}
     if noise.quantile_level is not None:
         metrics["exact/unique"] = float(answer.unique)
-    found = _criteria(problem, noise, answer, metrics["train/nll"], sums, sketch.n)
-    if noise.location_scale:
-        found["deviance_explained"] = explained(noise, answer, rows, sketch)
+    found = _criteria(problem, noise, answer, metrics["train/nll"], sums, rows, sketch)
     metrics |= {f"exact/{key}": value for key, value in found.items()}
     return _outcome(problem, noise, answer, scale, metrics, sums, sketch, method)
 
@@ -143,20 +126,16 @@ def _certified(noise: Noise, answer: Solution, sums: Sums, n: int) -> Solution:
 
 
 def _criteria(
-    problem: ChunkedProblem, noise: Noise, answer: Solution, mean_nll: float, sums: Sums, n: int
+    problem: ChunkedProblem, noise: Noise, answer: Solution, mean_nll: float, sums: Sums, rows: Pass, sketch: Sketch
 ) -> dict[str, float]:
     """As `inference.criteria`."""
-    totals = problem.totals
-    k = answer.rank + (noise.scale_name is not None and noise.scale_value is None)
-    likelihood = -mean_nll * (n if noise.location_scale else totals.weight)
+    totals, n = problem.totals, sketch.n
+    likelihood = -mean_nll * n * sums.counting
     if isinstance(noise, Gaussian):
         likelihood += (totals.log_weight - n * np.log(totals.unit)) / 2
-    found = {"log_likelihood": likelihood, "aic": 2 * k - 2 * likelihood, "bic": k * np.log(n) - 2 * likelihood}
-    if noise.counts:
-        spread = sums.pearson / (n - answer.rank) if n > answer.rank else np.nan
-        share = 1 - sums.deviance / sums.null if sums.null > 0 else np.nan
-        found |= {"deviance": sums.deviance, "overdispersion": spread, "deviance_explained": share}
-    return {name: float(value) for name, value in (found | {"num_parameters": k}).items()}
+    deviance, null = (sums.deviance, sums.null) if noise.counts else compared(noise, answer, rows, sketch)
+    of_rows = (np.array([value]) for value in (likelihood, deviance, null, sums.pearson))
+    return {name: float(value[0]) for name, value in criteria_from_sums(noise, n, answer.rank, *of_rows).items()}
 
 
 def _outcome(
@@ -170,7 +149,7 @@ def _outcome(
     method: str,
 ) -> Outcome:
     J, theta = jacobian(problem), answer.theta
-    errors = uncertainty(noise, answer, sums, sketch.n, problem.totals.unit, method)
+    errors = uncertainty(noise, answer, sums, sketch.n, method)
     coefficients = problem.model.coefficients(theta, problem.scaling)
     shift = coefficients - J @ theta
     intervals = torch.from_numpy(errors.intervals(theta.numpy(), J.numpy(), LEVEL)) + shift.unsqueeze(1)

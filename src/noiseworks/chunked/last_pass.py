@@ -10,16 +10,17 @@ import torch
 from torch import Tensor
 
 from noiseworks.chunked.problem import ChunkedProblem
-from noiseworks.inference.density import STEPS, at_the_edge, smoothed
+from noiseworks.inference.covariance import bread, scores
+from noiseworks.inference.density import at_the_edge, smoothed, smoothing_root, widths
 from noiseworks.inference.scores import RowScores
-from noiseworks.inference.whitened import inverse_root
+from noiseworks.inference.whitened import gram
 from noiseworks.metrics import METRICS, Metric
 from noiseworks.noise import Gaussian, Noise, Poisson
 from noiseworks.problem import Part
 from noiseworks.solvers.chunked import solve_chunked
 from noiseworks.solvers.linear_problem import Array, LinearProblem
 from noiseworks.solvers.solution import Solution
-from noiseworks.solvers.sufficient_statistics import OrthogonalColumns, Pass, Sketch
+from noiseworks.solvers.sufficient_statistics import OrthogonalColumns, Pass, Sketch, Triangle
 
 ONE = 1e-8  # how near to 1 a combination of columns must come
 
@@ -43,8 +44,8 @@ class Null:
             return cls(float(solve_chunked(noise.with_scale(answer.scale), _ones(rows), _constant(sketch)).theta))
         return cls(float(noise.inverse_mean(torch.tensor(rate, dtype=torch.float64))) - center)
 
-    def eta(self, block: LinearProblem) -> Tensor:
-        return torch.from_numpy(self.constant + block.offset)
+    def eta(self, local: RowScores) -> Tensor:
+        return torch.from_numpy(self.constant + local.offset)
 
 
 def has_constant(sketch: Sketch) -> bool:
@@ -52,22 +53,17 @@ def has_constant(sketch: Sketch) -> bool:
     return float(np.linalg.norm(_left(sketch, sketch.ones))) < ONE * np.sqrt(sketch.n)
 
 
-def r_squared(sketch: Sketch) -> float:
-    """1 - RSS / RSS0; nan where all y are equal."""
-    target, ones = sketch.target, sketch.ones
-    worst = target - ones * (ones @ target) / (ones @ ones) if has_constant(sketch) else target
-    total, left = float(worst @ worst), _left(sketch, target)
-    return 1 - float(left @ left) / total if total > 0 else np.nan
-
-
-def explained(noise: Noise, answer: Solution, rows: Pass, sketch: Sketch) -> float:
-    """1 - D / D0 of a location-scale noise: R-squared, or Koenker and Machado's R1, whose sums are the scales."""
+def compared(noise: Noise, answer: Solution, rows: Pass, sketch: Sketch) -> tuple[float, float]:
+    """Of a location-scale noise the deviance, and that of the constant, in some unit: sums of squares; of absolute
+    values, in proportion to the scales. nan where all y are equal, or there is no constant for a quantile."""
     if isinstance(noise, Gaussian):
-        return r_squared(sketch)
+        target, ones = sketch.target, sketch.ones
+        worst = target - ones * (ones @ target) / (ones @ ones) if has_constant(sketch) else target
+        left = _left(sketch, target)
+        return float(left @ left), float(worst @ worst)
     if not has_constant(sketch) or answer.scale is None:
-        return np.nan
-    worst = solve_chunked(noise, _ones(rows), _constant(sketch)).scale
-    return 1 - answer.scale / worst if worst else np.nan
+        return np.nan, np.nan
+    return answer.scale, solve_chunked(noise, _ones(rows), _constant(sketch)).scale or np.nan
 
 
 def _ones(rows: Pass) -> Pass:
@@ -93,46 +89,43 @@ def _left(sketch: Sketch, column: Array) -> Array:
 
 @dataclass
 class Density:
-    """f_i(0) as `inference.sparsity.row_density`: a pass for the mean size of w |u|, one for each of its steps but the
-    last, which is made when the rows are seen for the last time. roots: F (r, r) with F F' = V, one a step."""
+    """f_i(0) as `inference.density.row_density`: a pass for the mean size of w |u|, one for each of its steps but the
+    last, which is made when the rows are seen for the last time. roots: F (1, r, r) with F F' = V, one a step."""
 
-    unit: float  # nan: there are too few rows beyond the quantile
+    unit: Array  # (1, 1); nan: there are too few rows beyond the quantile
     roots: list[Array] = field(default_factory=list)
 
     @classmethod
     def of(cls, noise: Noise, rows: Pass, size: int, answer: Solution) -> Density:
         assert answer.design is not None
-        columns, tau = OrthogonalColumns.of(answer.design), float(noise.quantile_level or 0.5)
-        if at_the_edge(size, answer.rank, tau):
-            return cls(np.nan)
-        total, J = 0.0, np.zeros((answer.rank, answer.rank))
+        columns, tau, r = OrthogonalColumns.of(answer.design), float(noise.quantile_level or 0.5), answer.rank
+        if at_the_edge(size, r, tau):
+            return cls(np.full((1, 1), np.nan))
+        total, J = np.zeros((1, 1)), np.zeros((1, r, r))
         for block in rows("spread"):
-            local, A = RowScores.of(block, answer), block.weights[:, None] * columns(block.D)
-            total, J = total + float(np.abs(block.weights * local.residual()).sum()), J + A.T @ A
+            local = RowScores.of(block, answer)
+            total = total + np.abs(local.weights * local.residual()).sum()
+            J += gram(columns(block.D)[None], local.weights**2)
         density = cls(total / size)
-        density.roots.append(density.unit * inverse_root(J))
-        while len(density.roots) < STEPS:
+
+        def bread(root: Array) -> Array:
             H = np.zeros_like(J)
+            density.roots.append(root)
             for block in rows("density"):
-                local, A = RowScores.of(block, answer), columns(block.D)
-                f = density(block.weights, A, local.residual())
-                H += A.T @ ((block.weights**2 * f)[:, None] * A)
-            half = inverse_root(H)
-            density.roots.append(np.sqrt(tau * (1 - tau)) * half @ (half.T @ np.linalg.cholesky(J)))
+                A, local = columns(block.D)[None], RowScores.of(block, answer)
+                H += gram(A, local.weights**2 * density(local, A))
+            return H
+
+        density.roots.append(smoothing_root(density.unit, J, tau, bread))
         return density
 
-    def __call__(self, weights: Array, A: Array, residual: Array) -> Array:
-        if np.isnan(self.unit):
-            return np.full(len(residual), np.nan)
-        found = None
+    def __call__(self, local: RowScores, A: Array) -> Array:
+        """(1, n), A (1, n, r)."""
+        found, residual = np.full(local.weights.shape, np.nan) if np.isnan(self.unit) else None, local.residual()
         for root in self.roots:
-            width = weights * np.sqrt(2) * np.linalg.norm(A @ root, axis=1)
-            found = smoothed(found, weights * residual, width, self.unit)
+            found = smoothed(found, local.weights * residual, local.weights * widths(A, root), self.unit)
         assert found is not None
         return found
-
-
-TINY = 1e-300  # the rate that stands for zero, as in `inference.criteria`
 
 
 @dataclass
@@ -158,53 +151,46 @@ class Fit:
 
 @dataclass
 class Sums:
-    """Over the training rows, in units of the fit: sum w s d (P,) of the scores s, sums of c a a' for the `bread` and
-    the `meat` (see `inference.covariance.robust`), and, of counts, deviance, that of the constant, Pearson's sum, and
-    the derivative by log scale."""
+    """Over the training rows, in units of the fit: n, sum w s d (P,) of the scores s, sum c a a' (1, r, r) of the
+    `bread`, the triangle of w s a' for a sandwich (see `inference.covariance`), and, of counts, deviance, that of the
+    constant, Pearson's sum, and the derivative by log scale. counting: what the weights are multiplied by."""
 
     gradient: Array
     bread: Array
-    meat: Array
+    scores: Triangle
     deviance: float = 0.0
     null: float = 0.0
     pearson: float = 0.0
     by_log_scale: float = 0.0
+    counting: float = 1.0
 
     @classmethod
     def zero(cls, P: int, r: int) -> Sums:
-        return cls(np.zeros(P), np.zeros((r, r)), np.zeros((r, r)))
+        return cls(np.zeros(P), np.zeros((1, r, r)), Triangle(r))
 
-    def add(self, local: RowScores, A: Array, density: Density | None, null: Null, joint: bool) -> None:
-        w, score, D = local.weights, local.score(), local.problem.D
-        self.gradient += (w * score) @ D
-        if density is not None:  # a quantile: s^2 = tau (1 - tau), in the rows that are fitted exactly, too
-            level = float(local.noise.quantile_level or 0.5)
-            bread, size = w**2 * density(w, A, local.residual()), w * np.sqrt(level * (1 - level))
-        else:
-            information = local.information()
-            assert information is not None
-            bread, size = w * information, w * score
-        self.bread += A.T @ (bread[:, None] * A)
-        self.meat += A.T @ ((size**2)[:, None] * A)
+    def add(self, local: RowScores, D: Array, A: Array, method: str, density: Density | None, null: Null) -> None:
+        """D (n, P), A (1, n, r)."""
+        self.gradient += (local.weights * local.score())[0] @ D
+        self.counting = local.counting
+        self.bread += gram(A, bread(local, method, density and density(local, A)))
+        if method not in ("iid", "information"):
+            self.scores.add((scores(local)[..., None] * A)[0])
         if local.noise.counts:
-            self._add_counts(local, null)
-        if joint:
-            self.by_log_scale += _by_log_scale(local)
-
-    def _add_counts(self, local: RowScores, null: Null) -> None:
-        noise, y, counted = local.noise, local.y, torch.from_numpy(local.counted)
-        best = noise.nll(noise.inverse_mean(y.clamp_min(TINY)), y)
-        information = local.information()
-        assert information is not None
-        self.deviance += 2 * float(counted @ (noise.nll(local.eta, y) - best))
-        self.null += 2 * float(counted @ (noise.nll(null.eta(local.problem), y) - best))
-        self.pearson += float((local.counted * local.score() ** 2 / information).sum())
+            self.deviance += float(local.deviance()[0])
+            self.null += float(local.deviance(null.eta(local))[0])
+            self.pearson += float(local.pearson()[0])
 
 
 def last_pass(
-    problem: ChunkedProblem, noise: Noise, answer: Solution, scale: float | None, density: Density | None, null: Null
+    problem: ChunkedProblem,
+    noise: Noise,
+    answer: Solution,
+    scale: float | None,
+    method: str,
+    density: Density | None,
+    null: Null,
 ) -> tuple[dict[str, Fit], Sums]:
-    """`noise` as the solver took it, `scale` in units of the data."""
+    """`noise` as the solver took it, `scale` in units of the data, `method` of the standard errors."""
     assert answer.design is not None
     columns = OrthogonalColumns.of(answer.design)
     sums = Sums.zero(answer.design.D.shape[1], answer.rank)
@@ -215,14 +201,16 @@ def last_pass(
         part = problem.part(examples)
         fits.setdefault(name, Fit()).add(of_data, problem.eta(answer.theta, part), part)
         if name == "train":
-            local = RowScores.of(problem.exact(noise, part), answer)
-            sums.add(local, columns(local.problem.D), density, null, joint)
+            block = problem.exact(noise, part)
+            local = RowScores.of(block, answer)
+            sums.add(local, block.D, columns(block.D)[None], method, density, null)
+            sums.by_log_scale += _by_log_scale(local) if joint else 0.0
     return fits, sums
 
 
 def _by_log_scale(local: RowScores) -> float:
     assert local.noise.scale_value is not None
     log_scale = torch.tensor([np.log(float(local.noise.scale_value))], requires_grad=True)
-    noise = local.problem.noise.with_scale(log_scale.exp())
-    total = torch.from_numpy(local.weights) @ noise.nll(local.eta, local.y)
+    noise = local.assumed.with_scale(log_scale.exp())
+    total = (torch.from_numpy(local.weights) * noise.nll(local.eta, local.y)).sum()
     return float(torch.autograd.grad(total, log_scale)[0])

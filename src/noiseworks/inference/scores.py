@@ -1,4 +1,4 @@
-"""The likelihood at the answer: what each row says about its own linear predictor."""
+"""The likelihood at K answers: what each row says about its own linear predictor."""
 
 from __future__ import annotations
 
@@ -9,43 +9,64 @@ import torch
 from torch import Tensor
 
 from noiseworks.noise import Noise
-from noiseworks.solvers.linear_problem import Array, LinearProblem
-from noiseworks.solvers.solution import Solution
+from noiseworks.solvers.linear_problem import Array, LinearProblem, LinearProblems, tensor
+from noiseworks.solvers.solution import Solution, Solutions
+
+TINY = 1e-300  # the rate that stands for zero, which some links cannot reach
 
 
 @dataclass(frozen=True)
 class RowScores:
-    """noise: at the scale of the answer; eta, y (n,) tensors; weights (n,) of mean one."""
+    """Terms of the rows of K problems, (K, n) each; one problem, or a chunk of its rows, is K = 1.
 
-    problem: LinearProblem
+    noise: at the scales of the answers; assumed: as it was given. eta, y: tensors; weights: of mean one.
+    unit: the mean of the weights as they were given.
+    """
+
+    assumed: Noise
     noise: Noise
     eta: Tensor
     y: Tensor
+    offset: Array
     weights: Array
+    unit: float = 1.0
 
     @classmethod
     def of(cls, problem: LinearProblem, answer: Solution) -> RowScores:
-        eta = torch.from_numpy(problem.D @ answer.theta.numpy() + problem.offset)
+        eta = problem.D @ answer.theta.numpy() + problem.offset
+        rows = problem.offset[None], problem.weights[None]
         noise = problem.noise.with_scale(answer.scale)
-        return cls(problem, noise, eta, torch.from_numpy(problem.y), problem.weights)
+        return cls(problem.noise, noise, tensor(eta[None]), tensor(problem.y[None]), *rows, problem.unit)
+
+    @classmethod
+    def batched(cls, problems: LinearProblems, answers: Solutions) -> RowScores:
+        noise = problems.noise
+        at = noise if noise.scale_name is None else noise.with_scale(tensor(answers.scale[:, None]))
+        eta = tensor(problems.eta(answers.theta))
+        return cls(noise, at, eta, tensor(problems.y), problems.offset, problems.weights)
 
     @property
     def n(self) -> int:
-        return len(self.y)
+        return self.y.shape[1]
+
+    @property
+    def counting(self) -> float:
+        """What the weights of mean one are multiplied by in the likelihood: their unit, where the distribution of a
+        row is known apart from eta; 1, where the spread is estimated from the rows, since then it cannot matter."""
+        given = self.assumed.scale_value is not None
+        return self.unit if given or not self.noise.location_scale else 1.0
 
     @property
     def counted(self) -> Array:
-        """The weights as they multiply the likelihood: those given, where the law of a row is known apart from eta; of
-        mean one, where the spread is estimated from the rows, since then their unit cannot matter."""
-        given = self.problem.noise.scale_value is not None
-        return self.weights * (self.problem.unit if given or not self.noise.location_scale else 1.0)
+        """The weights as they multiply the likelihood."""
+        return self.weights * self.counting
 
     def residual(self) -> Array:
         """transform(y) - eta."""
         return np.asarray((self.noise.transform(self.y) - self.eta).numpy())
 
     def score(self) -> Array:
-        """d nll / d eta (n,)."""
+        """d nll / d eta."""
         return np.asarray(self.noise.score(self.eta, self.y).numpy())
 
     def information(self) -> Array | None:
@@ -53,9 +74,34 @@ class RowScores:
         return None if found is None else np.asarray(found.numpy())
 
     def curvature(self) -> Array:
-        """d^2 nll / d eta^2 (n,), by autograd."""
+        """d^2 nll / d eta^2, by autograd."""
         with torch.enable_grad():
             eta = self.eta.clone().requires_grad_()
-            (slope,) = torch.autograd.grad(self.noise.nll(eta, self.y).sum(), eta, create_graph=True)
+            slope = self.noise.score(eta, self.y)
+            if not slope.requires_grad:  # found by autograd, which keeps no graph
+                (slope,) = torch.autograd.grad(self.noise.nll(eta, self.y).sum(), eta, create_graph=True)
             (curvature,) = torch.autograd.grad(slope.sum(), eta)
         return np.asarray(curvature.numpy())
+
+    def mean_nll(self) -> Array:
+        """(K,)."""
+        return np.asarray((torch.from_numpy(self.weights) * self.noise.nll(self.eta, self.y)).mean(dim=1).numpy())
+
+    def deviance(self, eta: Tensor | None = None) -> Array:
+        """2 sum w (nll(eta, y) - min nll(., y)) (K,), of these eta (K, n) or those of the answers."""
+        terms = deviance_terms(self.noise, self.eta if eta is None else eta, self.y).numpy()
+        return np.asarray(2 * (self.counted * terms).sum(axis=1))
+
+    def pearson(self) -> Array:
+        """Pearson's sum w (y - mu)^2 / var(mu) (K,): for a score (y - mu) / var(mu) d mu / d eta each term is score^2 /
+        information; nan where no information is known."""
+        information = self.information()
+        if information is None:
+            return np.full(len(self.y), np.nan)
+        return np.asarray((self.counted * self.score() ** 2 / information).sum(axis=1))
+
+
+def deviance_terms(noise: Noise, eta: Tensor, y: Tensor) -> Tensor:
+    """nll(eta, y) - min nll(., y) of each row; an additive noise is most likely at eta = transform(y)."""
+    best = noise.transform(y) if noise.location_scale else noise.inverse_mean(y.clamp_min(TINY))
+    return noise.nll(eta, y) - noise.nll(best, y)

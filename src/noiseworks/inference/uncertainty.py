@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from noiseworks.errors import UserError
-from noiseworks.inference.covariance import METHODS, information, robust, same_errors
+from noiseworks.inference.covariance import METHODS, covariance_root
 from noiseworks.inference.scores import RowScores
 from noiseworks.inference.whitened import ESTIMABLE, Whitened
 from noiseworks.noise import Noise
 from noiseworks.solvers.design import reduce
-from noiseworks.solvers.linear_problem import Array, LinearProblem
-from noiseworks.solvers.solution import Solution
+from noiseworks.solvers.linear_problem import Array, LinearProblem, LinearProblems
+from noiseworks.solvers.solution import Solution, Solutions
 from noiseworks.solvers.stationarity import is_perfect
 
 LEVEL = 0.95  # of an interval, unless another is asked for
@@ -35,6 +35,12 @@ class Uncertainty:
     scale: Array
     method: str
     degrees: float
+
+    @classmethod
+    def of(cls, white: Whitened, root: Array, noise: Noise, n: int, method: str) -> Uncertainty:
+        """root (r, .): that of the covariance in the columns of `white`; n: the number of rows."""
+        degrees = float(n - white.design.rank) if noise.location_scale else np.inf
+        return cls(white.theta(root), white.row_space(), white.design.scale, method, degrees)
 
     def covariance(self, L: Array | None = None) -> Array:
         """L Cov(theta) L' (m, m) for combinations L (m, P), all coefficients by themselves if there is none given; nan
@@ -73,11 +79,11 @@ class Uncertainty:
 def uncertainty(problem: LinearProblem, answer: Solution, method: str = "auto") -> Uncertainty:
     """The covariance of answer.theta.
 
-    iid: errors of the same unknown law in every row (M-estimation; for Gaussian noise RSS / (n - p) (X'WX)^-1).
+    iid: errors of one unknown distribution in all rows (M-estimation; for Gaussian noise RSS / (n - p) (X'WX)^-1).
     information: the noise model is right (inverse Fisher information at the answer).
     HC0 ... HC3: nothing but independent rows (sandwich).
     auto: as R's lm, rlm, glm and glm.nb iid for location-scale noise, and information for counts; HC0 for Laplace and
-    other quantiles (its intervals cover as well where the errors have one law, and far better where they have not).
+    other quantiles (its intervals cover as well where errors have one distribution, far better where they have not).
     """
     if method not in METHODS:
         raise UserError(f"Standard errors are found by {', '.join(METHODS)}; {method} is none of them.")
@@ -88,25 +94,25 @@ def uncertainty(problem: LinearProblem, answer: Solution, method: str = "auto") 
             "information, or HC0 to HC3, would do."
         )
     white = Whitened.of(answer.design or reduce(problem.D, problem.weights))
-    factor = white.theta(_root(problem, answer, white, method))
-    degrees = float(len(problem.y) - answer.rank) if problem.noise.location_scale else np.inf
-    return Uncertainty(factor, white.row_space(), white.design.scale, method, degrees)
+    r, n = answer.rank, len(problem.y)
+    if r < n and is_perfect(problem, answer.theta.numpy(), answer.scale):
+        return Uncertainty.of(white, np.zeros((r, r)), problem.noise, n, method)
+    root = covariance_root(RowScores.of(problem, answer), white.A[None], method)[0]
+    return Uncertainty.of(white, root, problem.noise, n, method)
+
+
+def batched_standard_errors(problems: LinearProblems, answers: Solutions, method: str) -> Array:
+    """(K, P), by one of `METHODS` but auto, for problems of full rank, rows without weights, and columns that are far
+    from dependent; nan where a matrix is singular."""
+    errors = []
+    for block in problems.blocks():
+        rows = RowScores.batched(problems.take(block), answers.take(block))
+        A = np.broadcast_to(problems.D if problems.shared else problems.D[block], (len(block), *problems.D.shape[-2:]))
+        errors.append(np.linalg.norm(covariance_root(rows, A, method), axis=2))
+    return np.concatenate(errors)
 
 
 def automatic(noise: Noise) -> str:
     if noise.quantile_level is not None:
         return "HC0"
     return "iid" if noise.location_scale else "information"
-
-
-def _root(problem: LinearProblem, answer: Solution, white: Whitened, method: str) -> Array:
-    """L (r, r) with L L' the covariance in the columns of A; nan where no row is left to show the noise."""
-    r = white.design.rank
-    if r == len(problem.y) and problem.noise.location_scale:
-        return np.full((r, r), np.nan)
-    if is_perfect(problem, answer.theta.numpy(), answer.scale):
-        return np.zeros((r, r))
-    local = RowScores.of(problem, answer)
-    if method == "iid":
-        return same_errors(local, white)
-    return information(local, white) if method == "information" else robust(local, white, method)

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from scipy.linalg import LinAlgError, cholesky, qr, solve_triangular
+from scipy.linalg import qr
 
 from noiseworks.solvers.design import Design
 from noiseworks.solvers.linear_problem import Array
@@ -35,17 +36,6 @@ class Whitened:
         V = _inverse(design.R, np.longdouble if small else np.float64)
         return cls(design, np.asarray(Z.astype(V.dtype, copy=False) @ V, dtype=np.float64), V)
 
-    def gram(self, c: Array) -> Array:
-        """A' diag(c) A (r, r)."""
-        return np.asarray(self.A.T @ (c[:, None] * self.A))
-
-    def leverage(self, c: Array, H: Array) -> Array:
-        """c_i a_i' H^-1 a_i (n,)."""
-        if not self.design.rank:
-            return np.zeros(len(self.A))
-        half = solve_triangular(cholesky(H), self.A.T, trans="T")
-        return np.asarray(c * (half**2).sum(0))
-
     def theta(self, L: Array) -> Array:
         """L (r, k) with L L' the covariance in these columns -> F (P, k) with F F' that of theta.
 
@@ -65,20 +55,33 @@ class Whitened:
         return np.asarray(qr((design.rows / design.scale).T, mode="economic")[0]) if design.rank else np.empty((0, 0))
 
 
+def gram(A: Array, c: Array) -> Array:
+    """A_k' diag(c_k) A_k (K, r, r), A (K, n, r), c (K, n)."""
+    return np.asarray(np.swapaxes(A, 1, 2) @ (c[..., None] * A))
+
+
+def upper(H: Array) -> Array:
+    """U (K, r, r), an upper triangle with U'U = H; nan where H is not positive definite."""
+    root, failed = torch.linalg.cholesky_ex(torch.from_numpy(H), upper=True)
+    bad = (failed.numpy() > 0) | ~np.isfinite(H).all(axis=(1, 2))
+    return np.where(bad[:, None, None], np.nan, root.numpy())
+
+
 def inverse_root(H: Array) -> Array:
-    """L (r, r) with L L' = H^-1; nan where H is not positive definite."""
-    try:
-        return np.asarray(solve_triangular(cholesky(H), np.eye(len(H)))) if len(H) else H
-    except (LinAlgError, ValueError):  # ValueError: it is not finite
-        return np.full_like(H, np.nan)
+    """L (K, r, r) with L L' = H^-1; nan where H is not positive definite."""
+    eye = torch.eye(H.shape[-1], dtype=torch.float64)
+    return np.asarray(torch.linalg.solve_triangular(torch.from_numpy(upper(H)), eye, upper=True).numpy())
 
 
-def sandwich_root(H: Array, rows: Array) -> Array:
-    """L (r, r) with L L' = H^-1 rows'rows H^-1, the scores in `rows` (n, r); nan where H is not positive definite."""
-    if not len(H) or not np.isfinite(rows).all():
-        return np.full_like(H, np.nan)
-    half, triangle = inverse_root(H), np.asarray(np.linalg.qr(rows, mode="r"))
-    return np.asarray(half @ (half.T @ triangle.T))
+def triangle(rows: Array) -> Array:
+    """R (K, ., r) of the QR of rows (K, n, r): R'R = rows'rows, without the digits that forming this would cost."""
+    return torch.linalg.qr(torch.from_numpy(rows), mode="r").R.numpy()
+
+
+def sandwich_root(H: Array, scores: Array) -> Array:
+    """L (K, r, .) with L L' = H^-1 S'S H^-1 for the `triangle` S of the scores; nan where H has no root."""
+    half = inverse_root(H)
+    return np.asarray(half @ (np.swapaxes(half, 1, 2) @ np.swapaxes(scores, 1, 2)))
 
 
 def _inverse(R: Array, real: Any) -> NDArray[Any]:

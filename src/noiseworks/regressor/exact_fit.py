@@ -73,7 +73,7 @@ def fit_exactly(rows: EstimatorRows, noise: Noise, intercept: bool, errors: Erro
     answer = _answer(problem)
     if ridge:
         problem, answer = replace(problem, ridge=0.0), replace(answer, design=None)
-    found = criteria(problem, answer, _mean_nll(problem, answer))
+    found = criteria(problem, answer, float(RowScores.of(problem, answer).mean_nll()[0]))
     return Fitted(
         theta=answer.theta.numpy(),
         noise=noise.with_scale(answer.scale),
@@ -101,8 +101,3 @@ def _answer(problem: LinearProblem) -> Solution:
             if is_perfect(problem, perfect.theta.numpy(), None):
                 return perfect
         raise refused from None
-
-
-def _mean_nll(problem: LinearProblem, answer: Solution) -> float:
-    local = RowScores.of(problem, answer)
-    return float((torch.from_numpy(local.weights) * local.noise.nll(local.eta, local.y)).mean())

@@ -9,7 +9,7 @@ from scipy.stats import t as student
 from torch import Tensor
 
 from noiseworks.errors import UserError
-from noiseworks.inference.criteria import TINY
+from noiseworks.inference.scores import TINY, deviance_terms
 from noiseworks.noise import Gaussian, Noise
 from noiseworks.regressor.inputs import EstimatorRows, tensor
 from noiseworks.solvers.linear_problem import Array
@@ -141,11 +141,9 @@ def deviance_explained(noise: Noise, eta: Tensor, rows: EstimatorRows) -> float:
     Poisson. Where the constant is perfect: 1 for a perfect fit, else 0.
     """
     one, y, offset, weights = EstimatorRows(np.empty((len(rows.y), 0)), rows.y, rows.offset, rows.weights).tensors(True)
-    best = noise.transform(y) if noise.location_scale else noise.inverse_mean(y.clamp_min(TINY))
-    least = noise.nll(best, y)
 
     def deviance(eta: Tensor) -> float:
-        terms = noise.nll(eta, y) - least
+        terms = deviance_terms(noise, eta, y)
         return float((terms if weights is None else weights * terms).sum())
 
     if not torch.any(y != y[0]) and rows.offset is None:

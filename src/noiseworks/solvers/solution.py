@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -40,9 +40,9 @@ class Solution:
 
 @dataclass(frozen=True)
 class Solutions:
-    """K of what `Answer` is: theta (K, P), nan where a problem has no answer; scale (K,), nan where there is none.
+    """K of what `Solution` is: theta (K, P), nan where a problem has no answer; scale (K,), nan where there is none.
 
-    gradient, unique, rank (K,) as in `Answer`. failures: member -> why it has no answer.
+    gradient, unique, rank (K,) as in `Solution`. failures: member -> why it has no answer.
     """
 
     theta: Array
@@ -61,6 +61,11 @@ class Solutions:
 
     def __len__(self) -> int:
         return len(self.theta)
+
+    def take(self, members: NDArray[np.intp]) -> Solutions:
+        """Some of those without a failure."""
+        names = ("theta", "scale", "gradient", "rank", "unique")
+        return replace(self, **{name: getattr(self, name)[members] for name in names})
 
     def one(self, k: int) -> Solution | None:
         """None where it failed."""
