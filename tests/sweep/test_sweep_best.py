@@ -70,14 +70,14 @@ def test_the_direction_of_the_study(tmp_path, trained, direction, job):
 
 
 def test_of_equals_the_first(tmp_path, trained):
-    twin = replace(trained[1], of=replace(trained[1].of, num=0))
+    twin = replace(trained[1], request=replace(trained[1].request, num=0))
     assert keep(tmp_path, [trained[1], twin]) == 0
     assert keep(tmp_path, [trained[1]]) == 0
 
 
 def test_what_confirms_is_no_candidate(tmp_path, trained):
     study_in(tmp_path, "minimize")
-    confirming = replace(trained[1], of=replace(trained[1].of, num=CONFIRMS_FROM + 1))
+    confirming = replace(trained[1], request=replace(trained[1].request, num=CONFIRMS_FROM + 1))
     assert keep(tmp_path, [trained[0], confirming]) == 0
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 AT_ONCE = 1000  # runs that are written together: their contents are in memory
 
 
-def run_batch(batch: Batch, check: Callable[[], None]) -> Sequence[Any]:
+def run_batch(batch: Batch, check: Callable[[], None] = lambda: None) -> Sequence[Any]:
     """For each job what it returns, or why it failed or was stopped. A mistake in any stops all before anything is
     trained; a study may come upon one when it is under way, and only that trial fails. `check` raises if the command
     is to stop."""
