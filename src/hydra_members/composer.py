@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 # The versions whose private parts (hydra_internals.py) are known to give what Hydra itself composes.
-TESTED = {"hydra-core": ("1.3.8",), "omegaconf": ("2.3.0", "2.3.1")}
+TESTED = {"hydra-core": ("1.3.8",), "omegaconf": ("2.3.1",)}
 
 
 def installed() -> dict[str, str]:
