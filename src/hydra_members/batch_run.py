@@ -14,7 +14,7 @@ from hydra.types import RunMode, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from hydra_members.composer import Composer
-from hydra_members.job_config import Settled, hydra_config, task_sees
+from hydra_members.job_config import JobConfig, hydra_config, task_sees
 from hydra_members.protocol import Batch, BatchJob, offered
 
 
@@ -48,8 +48,8 @@ class BatchJobReturn(JobReturn):
 
     def _config(self, name: str) -> Any:
         if name not in self._configs:
-            settled: Settled = self._composer.settle(self._lines, self._num)
-            self._configs = {"cfg": settled.task, "hydra_cfg": settled.hydra} | self._configs
+            composed: JobConfig = self._composer.job_config(self._lines, self._num)
+            self._configs = {"cfg": composed.task, "hydra_cfg": composed.hydra} | self._configs
         return self._configs[name]
 
     def __repr__(self) -> str:
@@ -92,12 +92,12 @@ def _as_multirun(composer: Composer) -> Any:
 def _begin(batch: Batch, task: TaskFunction, composer: Composer, callbacks: Any) -> None:
     listening = _is_listened_to(callbacks, "on_job_start")
     for job in batch.jobs if batch.job_folders or listening else ():
-        settled = composer.settle(job.overrides, job.num)
+        composed = composer.job_config(job.overrides, job.num)
         if batch.job_folders:
-            _make_folder(job, settled.whole, settled.task, settled.hydra)
+            _make_folder(job, composed.whole, composed.task, composed.hydra)
         if listening:
-            with task_sees(settled.hydra, settled.whole.hydra.job.env_set):
-                callbacks.on_job_start(config=settled.whole, task_function=task)
+            with task_sees(composed.hydra, composed.whole.hydra.job.env_set):
+                callbacks.on_job_start(config=composed.whole, task_function=task)
 
 
 def _make_folder(job: BatchJob, whole: Any, task: DictConfig, hydra: DictConfig) -> None:
@@ -113,9 +113,9 @@ def _make_folder(job: BatchJob, whole: Any, task: DictConfig, hydra: DictConfig)
 
 def _end(batch: Batch, returns: Sequence[JobReturn], composer: Composer, callbacks: Any) -> None:
     for job, job_return in zip(batch.jobs, returns) if _is_listened_to(callbacks, "on_job_end") else ():
-        settled = composer.settle(job.overrides, job.num)
-        with hydra_config(settled.hydra):
-            callbacks.on_job_end(config=settled.whole, job_return=job_return)
+        composed = composer.job_config(job.overrides, job.num)
+        with hydra_config(composed.hydra):
+            callbacks.on_job_end(config=composed.whole, job_return=job_return)
 
 
 def _is_listened_to(callbacks: Any, method: str) -> bool:

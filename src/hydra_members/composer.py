@@ -11,7 +11,7 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_search_path import ConfigSearchPath
 from omegaconf import DictConfig
 
-from hydra_members.job_config import Settled, compose_by, job_of, settle
+from hydra_members.job_config import JobConfig, compose_by, job_config, job_of
 from hydra_members.protocol import BatchJob
 
 if TYPE_CHECKING:
@@ -48,11 +48,11 @@ class Composer:
             return self._fast.compose(overrides, num)
         return compose_by(self.config_loader, self.master_config, overrides, num)
 
-    def settle(self, overrides: Sequence[str], num: int) -> Settled:
+    def job_config(self, overrides: Sequence[str], num: int) -> JobConfig:
         """The job's configuration as run_job hands it to the task, to callbacks and to the folder .hydra."""
         if self._fast is not None:
-            return self._fast.settle(overrides, num)
-        return settle(self.compose(overrides, num))
+            return self._fast.job_config(overrides, num)
+        return job_config(self.compose(overrides, num))
 
     def check(self, overrides: Sequence[str], num: int) -> None:
         """Raises what composing the job would raise. Interpolations are left until a task reads them, as Hydra does."""
@@ -64,7 +64,7 @@ class Composer:
     def job(self, overrides: Sequence[str], num: int) -> BatchJob:
         if self._fast is not None:
             return self._fast.job(overrides, num)
-        return job_of(self.settle(overrides, num), num)
+        return job_of(self.job_config(overrides, num), num)
 
 
 def _composer(kind: type[Any], search_path: ConfigSearchPath, master_config: DictConfig) -> Composer:

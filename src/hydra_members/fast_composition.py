@@ -15,7 +15,7 @@ from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf
 
 from hydra_members.hydra_internals import KEPT_LINES, CachedLoader, copy_without_hydra, is_hydras_own
-from hydra_members.job_config import Settled, compose_by, job_of, settle
+from hydra_members.job_config import JobConfig, compose_by, job_config, job_of
 from hydra_members.protocol import BatchJob
 from hydra_members.working_copy import Line, WorkingCopy, is_plain
 
@@ -41,24 +41,24 @@ class FastComposition:
         known = self._moved(self._read(overrides), num)
         return known.composed(self._cache()) if known else self._load(overrides, num)
 
-    def settle(self, overrides: Sequence[str], num: int) -> Settled:
-        return settle(self.compose(overrides, num), copy_without_hydra)
+    def job_config(self, overrides: Sequence[str], num: int) -> JobConfig:
+        return job_config(self.compose(overrides, num), copy_without_hydra)
 
     def check(self, overrides: Sequence[str], num: int) -> None:
         lines = self._read(overrides)
         if self._moved(lines, num) is None:
             config = self._load(overrides, num)
             with suppress(Exception):  # from a folder's name, which is none of the composition
-                self._prepare(WorkingCopy(settle(config, copy_without_hydra)), lines)
+                self._prepare(WorkingCopy(job_config(config, copy_without_hydra)), lines)
 
     def job(self, overrides: Sequence[str], num: int) -> BatchJob:
         lines = self._read(overrides)
         working = self._moved(lines, num)
         if working is None:
-            settled = settle(self._load(overrides, num), copy_without_hydra)
-            working = WorkingCopy(settled)
+            composed = job_config(self._load(overrides, num), copy_without_hydra)
+            working = WorkingCopy(composed)
             if not self._prepare(working, lines):
-                return job_of(settled, num)
+                return job_of(composed, num)
         return working.job(num)
 
     def _load(self, overrides: Sequence[str], num: int) -> DictConfig:

@@ -16,7 +16,7 @@ from hydra_members.protocol import BatchJob
 
 
 @dataclass(frozen=True)
-class Settled:
+class JobConfig:
     whole: DictConfig  # with hydra.runtime.output_dir
     task: DictConfig  # a copy without the hydra node, which a task's interpolations cannot reach
     hydra: DictConfig  # what HydraConfig holds while the task runs
@@ -38,7 +38,7 @@ def copy_without_hydra(whole: DictConfig) -> DictConfig:
     return task
 
 
-def settle(whole: DictConfig, copy_task: Callable[[DictConfig], DictConfig] = copy_without_hydra) -> Settled:
+def job_config(whole: DictConfig, copy_task: Callable[[DictConfig], DictConfig] = copy_without_hydra) -> JobConfig:
     """`whole`, as load_sweep_config gives it, becomes part of the answer."""
     with hydra_config(None):
         HydraConfig.instance().set_config(whole)
@@ -48,17 +48,17 @@ def settle(whole: DictConfig, copy_task: Callable[[DictConfig], DictConfig] = co
             whole.hydra.runtime.output_dir = output_dir
         HydraConfig.instance().set_config(whole)
         holder: Any = HydraConfig.instance().cfg
-    return Settled(whole=whole, task=copy_task(whole), hydra=holder, output_dir=output_dir)
+    return JobConfig(whole=whole, task=copy_task(whole), hydra=holder, output_dir=output_dir)
 
 
-def job_of(settled: Settled, num: int) -> BatchJob:
+def job_of(composed: JobConfig, num: int) -> BatchJob:
     """The task's configuration is resolved as run_job lets the task see it."""
-    with task_sees(settled.hydra, settled.whole.hydra.job.env_set):
-        config: Any = OmegaConf.to_container(settled.task, resolve=True)
-    node = settled.whole.hydra
+    with task_sees(composed.hydra, composed.whole.hydra.job.env_set):
+        config: Any = OmegaConf.to_container(composed.task, resolve=True)
+    node = composed.whole.hydra
     overrides: Any = OmegaConf.to_container(node.overrides.task)
     choices: Any = OmegaConf.to_container(node.runtime.choices)
-    return BatchJob(num=num, overrides=overrides, config=config, choices=choices, output_dir=settled.output_dir)
+    return BatchJob(num=num, overrides=overrides, config=config, choices=choices, output_dir=composed.output_dir)
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from hydra_members.hydra_internals import (
     raw,
     set_raw,
 )
-from hydra_members.job_config import Settled, hydra_config, task_sees
+from hydra_members.job_config import JobConfig, hydra_config, task_sees
 from hydra_members.protocol import BatchJob
 
 _NOW = re.compile(r"\$\{now:([%\w.-]+)\}", re.ASCII)
@@ -60,12 +60,12 @@ def _is_primitive(value: Any) -> bool:
 class WorkingCopy:
     """Two trees, as in run_job: the task's own, and the whole, in which the hydra node finds what it refers to."""
 
-    def __init__(self, settled: Settled) -> None:
-        self.whole, self.task, self.output_dir = settled.whole, settled.task, settled.output_dir
+    def __init__(self, composed: JobConfig) -> None:
+        self.whole, self.task, self.output_dir = composed.whole, composed.task, composed.output_dir
         self.overrides: list[str] = _container(self.whole, "overrides", "task")
         self.choices: dict[str, Any] = _container(self.whole, "runtime", "choices")
         self._env_set = at(self.whole, ("hydra", "job", "env_set"))
-        self._holder = settled.hydra
+        self._holder = composed.hydra
         self._paths: dict[str, NodePath] = {}
         self._config: dict[str, Any] | None = None
         self._references: list[tuple[NodePath, Reference]] = []
@@ -137,7 +137,7 @@ class WorkingCopy:
             apply_override(override, self.whole)
 
     def composed(self, cache: dict[str, Any]) -> DictConfig:
-        """A copy of the whole as it was before it was settled."""
+        """A copy of the whole, as load_sweep_config gives it."""
         config = copy.deepcopy(self.whole)
         OmegaConf.set_readonly(config.hydra, False)
         set_raw(at(config, ("hydra", "runtime", "output_dir")), "???")

@@ -26,13 +26,13 @@ def assert_pickled_without_configurations(folder: Path, pickler_name: str) -> No
     composer = make(folder)
     job = composer.job(["n=5"], 3)
     returned = BatchJobReturn(composer, job, "app", 42)
-    with mock.patch.object(Composer, "settle", None):
+    with mock.patch.object(Composer, "job_config", None):
         text, again = repr(returned), pickler.loads(pickler.dumps([returned, returned]))[1]
     assert "n=5" in text
     assert repr(again) == text
     assert (again.return_value, again.status, again.task_name) == (42, JobStatus.COMPLETED, "app")
     assert again.working_dir == job.output_dir
-    assert anatomy(again.cfg) == anatomy(composer.settle(["n=5"], 3).task)
+    assert anatomy(again.cfg) == anatomy(composer.job_config(["n=5"], 3).task)
     assert again.cfg is again.cfg
     assert again.hydra_cfg.hydra.job.num == 3
     assert again.hydra_cfg.hydra.runtime.output_dir == job.output_dir

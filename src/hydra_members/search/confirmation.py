@@ -45,10 +45,10 @@ def confirm(search: "Search", composer: Composer, seeds: int | None) -> None:
         log.info(f"Confirming trial {names} on {count} fresh seeds")
         returns = launch_numbered(search.launcher, list(lines.values()), list(lines))
         results |= {num: result_of(each) for num, each in zip(lines, returns)}
-    answers = {num: read_result(results[num], len(trials.study.directions)) for num in number_of_seeds}
+    outcomes = {num: read_result(results[num], len(trials.study.directions)) for num in number_of_seeds}
     with alone(trials.place, trials.study.study_name):
         kept = trials.study.user_attrs.get("confirmed", {})
-        new = {str(num - CONFIRMS_FROM): _record(answer, number_of_seeds[num]) for num, answer in answers.items()}
+        new = {str(num - CONFIRMS_FROM): _record(outcome, number_of_seeds[num]) for num, outcome in outcomes.items()}
         trials.study.set_user_attr("confirmed", kept | new)
 
 
@@ -70,8 +70,8 @@ def _replaced(overrides: Sequence[str], fresh: Sequence[str]) -> list[str]:
     return [*(line for line in overrides if line.partition("=")[0].lstrip("+") not in keys), *fresh]
 
 
-def _record(answer: TrialResult, seeds: int) -> dict[str, Any]:
-    if answer.state != TrialState.COMPLETE or answer.values is None:
-        return {"objective": None, "standard_error": None, "seeds": seeds, "failure": answer.failure}
-    value: Any = answer.values[0] if len(answer.values) == 1 else answer.values
-    return {"objective": value, "standard_error": answer.standard_error, "seeds": seeds}
+def _record(outcome: TrialResult, seeds: int) -> dict[str, Any]:
+    if outcome.state != TrialState.COMPLETE or outcome.values is None:
+        return {"objective": None, "standard_error": None, "seeds": seeds, "failure": outcome.failure}
+    value: Any = outcome.values[0] if len(outcome.values) == 1 else outcome.values
+    return {"objective": value, "standard_error": outcome.standard_error, "seeds": seeds}

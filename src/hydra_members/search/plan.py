@@ -79,7 +79,7 @@ class Plan:
             self.suggest(trial)
         return asked
 
-    def question(self) -> StudyRequest:
+    def request(self) -> StudyRequest:
         settings = self.settings
         task = {key: value for key, value in _plain(self.config).items() if key != "hydra"}
         space, custom = self.space.digest_source(), settings.custom_search_space

@@ -46,7 +46,7 @@ def search(settings: "StudySweeper", arguments: Sequence[str]) -> None:
         return
     composer.check(plan.overrides(plan.example(1)[0].params), 0)  # a key that there is not is found before a study is
     storage, place = open_storage(settings.storage)
-    study, about, folder = open_study(plan.question(), storage, place, settings.config)
+    study, about, folder = open_study(plan.request(), storage, place, settings.config)
     OmegaConf.save(settings.config, folder / "multirun.yaml")
     tell(settings.task_function, "study_opened", study)
     log.info(f"Study name: {study.study_name}")
@@ -112,15 +112,15 @@ class Search:
         self._give_up(ended, returns)
         return exhausted
 
-    def _tell(self, trial: Trial, answer: TrialResult) -> bool:
-        if answer.failure is not None:
-            trial.set_user_attr("failure", answer.failure[:5000])
-            log.warning(f"Trial {trial.number} failed: {answer.failure}")
-        if answer.standard_error is not None:
-            trial.set_user_attr("standard_error", answer.standard_error)
-        for key, value in answer.constraints.items():
+    def _tell(self, trial: Trial, outcome: TrialResult) -> bool:
+        if outcome.failure is not None:
+            trial.set_user_attr("failure", outcome.failure[:5000])
+            log.warning(f"Trial {trial.number} failed: {outcome.failure}")
+        if outcome.standard_error is not None:
+            trial.set_user_attr("standard_error", outcome.standard_error)
+        for key, value in outcome.constraints.items():
             trial.set_constraint(key, value)
-        return self.trials.tell(trial, answer.state, answer.values)
+        return self.trials.tell(trial, outcome.state, outcome.values)
 
     def _recover(self) -> bool:
         """Of trials that nobody runs any more, what has ended is told, and the others are queued again. Whether there
@@ -129,9 +129,9 @@ class Search:
         ended = self.ended([trial.number for trial in stale])
         for trial in stale:
             if trial.number in ended:
-                answer = read_result(ended[trial.number], len(self.plan.directions))
+                outcome = read_result(ended[trial.number], len(self.plan.directions))
                 with suppress(UpdateFinishedTrialError):  # somebody else was faster
-                    self._tell(self.trials.open(trial), answer)
+                    self._tell(self.trials.open(trial), outcome)
         self.trials.queue_again([trial for trial in stale if trial.number not in ended])
         return bool(stale)
 

@@ -49,16 +49,16 @@ class StudyRequest:
 
 
 def open_study(
-    question: StudyRequest, storage: BaseStorage, place: str, config: DictConfig
+    request: StudyRequest, storage: BaseStorage, place: str, config: DictConfig
 ) -> tuple[optuna.Study, About, Path]:
     """The study, what is known of it, and the folder in which it works."""
-    name = question.name or f"{config.hydra.job.name}-{question.asked[:8]}"
+    name = request.name or f"{config.hydra.job.name}-{request.asked[:8]}"
     if isinstance(storage, InMemoryStorage):
-        question = StudyRequest(name, question.directions, question.asked, question.seed, resume=True)
+        request = StudyRequest(name, request.directions, request.asked, request.seed, resume=True)
     folder = Path(str(config.hydra.sweep.dir)).absolute()
     with alone(place, name):
-        study = _create_or_load(name, question, storage)
-        about = _about(study, question, folder)
+        study = _create_or_load(name, request, storage)
+        about = _about(study, request, folder)
         begun = next((Path(each) for each in about.folders if _holds(Path(each)) == about.id), folder)
         if begun != folder:
             work_in(config, begun)
@@ -73,21 +73,21 @@ def open_study(
     return study, about, folder
 
 
-def _create_or_load(name: str, question: StudyRequest, storage: BaseStorage) -> optuna.Study:
+def _create_or_load(name: str, request: StudyRequest, storage: BaseStorage) -> optuna.Study:
     names = {summary.study_name for summary in storage.get_all_studies()}
-    if not question.resume and name in names:
-        if question.name is not None:
+    if not request.resume and name in names:
+        if request.name is not None:
             raise HydraException(
                 f"hydra.sweeper.study_name={name} is there already, and hydra.sweeper.resume=false does not go on with"
                 f" it; name another study."
             )
         name = next(new for k in range(2, len(names) + 3) if (new := f"{name}-{k}") not in names)
-    directions: Any = question.directions
+    directions: Any = request.directions
     study = optuna.create_study(study_name=name, storage=storage, directions=directions, load_if_exists=True)
     there = [direction.name.lower() for direction in study.directions]
-    if there != question.directions:
+    if there != request.directions:
         raise HydraException(
-            f"hydra.sweeper.direction={_said(question.directions)}, but the study {name} was begun with {_said(there)};"
+            f"hydra.sweeper.direction={_said(request.directions)}, but the study {name} was begun with {_said(there)};"
             f" say that, or name another study with hydra.sweeper.study_name=..."
         )
     return study
@@ -97,17 +97,17 @@ def _said(directions: Sequence[str]) -> str:
     return directions[0] if len(directions) == 1 else f"[{','.join(directions)}]"
 
 
-def _about(study: optuna.Study, question: StudyRequest, folder: Path) -> About:
+def _about(study: optuna.Study, request: StudyRequest, folder: Path) -> About:
     kept = study.user_attrs.get(ABOUT)
     if kept is None:
-        seed = fresh_seed() if question.seed is None else question.seed
-        about = About(uuid.uuid4().hex, question.asked, seed, [str(folder)])
+        seed = fresh_seed() if request.seed is None else request.seed
+        about = About(uuid.uuid4().hex, request.asked, seed, [str(folder)])
     else:
         about = About(**kept)
         about.sessions += 1
         if not any(_holds(Path(each)) == about.id for each in about.folders):
             about.folders.append(str(folder))
-        if about.asked != question.asked:
+        if about.asked != request.asked:
             log.warning(
                 f"The study {study.study_name} was begun with another space, sampler or configuration; its trials are"
                 f" kept, and new ones follow what is asked for now. Another hydra.sweeper.study_name begins afresh."
@@ -132,5 +132,5 @@ def _write(folder: Path, study: optuna.Study, about: About) -> None:
 
 
 def digest(*parts: Any) -> str:
-    """Of containers as they are written, references unresolved: a date in a folder's name makes no other question."""
+    """Of containers as they are written, references unresolved: a date in a folder's name makes no other request."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
