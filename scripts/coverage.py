@@ -63,7 +63,7 @@ def design(n: int) -> Array:
 
 
 def draw(work: Work, D: Array, K: int, seed: int) -> Array:
-    """y (K, n). The errors are of the law that is assumed; heteroscedastic: 0.2 + |x1| times as large, monotone:
+    """y (K, n). The errors are of the noise assumed; heteroscedastic: 0.2 + |x1| times as large, monotone:
     exp(x1 / 2) times."""
     generator, rng = torch.Generator().manual_seed(seed), np.random.default_rng(seed)
     eta = np.broadcast_to(D @ TRUE, (K, len(D)))

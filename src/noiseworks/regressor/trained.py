@@ -31,7 +31,8 @@ OWN = {"lbfgs": {"history_size": 100}}  # where the estimator differs from the c
 @cache
 def optimizers() -> dict[str, Callable[..., Any]]:
     """name -> maker with the settings of conf/optimizer/NAME.yaml, of all but `exact`, which trains nothing."""
-    nodes = {path.stem: OmegaConf.load(path) for path in sorted((conf_folder() / "optimizer").glob("*.yaml"))}
+    files = sorted((conf_folder() / "optimizer").glob("*.yaml"))
+    nodes: dict[str, Any] = {file.stem: OmegaConf.load(file) for file in files}
     makers = {name: instantiate(node, _convert_="all") for name, node in nodes.items() if node.get("_partial_")}
     return {name: partial(make, **OWN.get(name, {})) for name, make in makers.items()}
 
