@@ -51,8 +51,9 @@ class ChunkedLikelihood:
         value, gradient, hessian = 0.0, np.zeros(len(v)), np.zeros((len(v), len(v)))
         for block in self.rows("Newton"):
             design = TransformedDesign(block.D, self.columns.back)
-            given = (torch.from_numpy(t) for t in (block.y, block.offset, block.weights / self.n))
-            more, slope, curved = Likelihood(self.noise, design, *given, self.joint).evaluate(v)
+            y, offset, weights = (torch.from_numpy(t) for t in (block.y, block.offset, block.weights / self.n))
+            of_block = Likelihood(self.noise, design, y, offset, weights, self.joint)
+            more, slope, curved = of_block.evaluate(v)
             value, gradient, hessian = value + more, gradient + slope, hessian + curved
         finite = np.isfinite(value) and np.isfinite(gradient).all() and np.isfinite(hessian).all()
         return value if finite else np.inf, gradient, hessian
