@@ -88,7 +88,7 @@ def test_the_density_of_known_errors(tau: float) -> None:
     rng = np.random.default_rng(3)
     x = np.sort(rng.uniform(-1, 1, size=40_000))
     A, s = np.column_stack((np.ones_like(x), x)), np.exp(x / 2)
-    found = row_density(A, s * (rng.normal(size=len(x)) - norm.ppf(tau)), tau).reshape(4, -1).mean(axis=1)
+    found = row_density(A[None], (s * (rng.normal(size=len(x)) - norm.ppf(tau)))[None], tau).reshape(4, -1).mean(axis=1)
     right = (norm.pdf(norm.ppf(tau)) / s).reshape(4, -1).mean(axis=1)
     np.testing.assert_allclose(found / right, 1, atol=4 * 0.1)
     assert found.mean() == pytest.approx(right.mean(), rel=4 * 0.05)

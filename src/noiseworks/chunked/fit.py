@@ -12,7 +12,7 @@ from torch import Tensor
 from noiseworks.chunked.last_pass import Density, Null, Sums, compared, last_pass
 from noiseworks.chunked.problem import ChunkedProblem
 from noiseworks.errors import UserError
-from noiseworks.exact import Exact, jacobian, ridge_of
+from noiseworks.exact import Exact, jacobian
 from noiseworks.inference import LEVEL, Uncertainty
 from noiseworks.inference.covariance import error_scale_from_sums, root_from_sums
 from noiseworks.inference.criteria import criteria_from_sums
@@ -74,8 +74,6 @@ def check_chunkable(noise: Noise, model: Model, optimizer: object, replicates: i
         )
     if optimizer.method != "auto":
         raise UserError(f"{said}, which optimizer.method={optimizer.method} cannot be; it must be auto.")
-    if ridge_of(optimizer):
-        raise UserError(f"{said}, without a penalty; optimizer.ridge must be 0, or data.memory_mb larger.")
     check_chunkable_noise(noise)
     check_method(noise, optimizer.standard_errors)
 

@@ -170,9 +170,9 @@ class Sums:
 
     def add(self, local: RowScores, D: Array, A: Array, method: str, density: Density | None, null: Null) -> None:
         """D (n, P), A (1, n, r)."""
-        self.gradient += (local.weights * local.score())[0] @ D
+        self.gradient += (local.weights * local.score)[0] @ D
         self.counting = local.counting
-        self.bread += gram(A, bread(local, method, density and density(local, A)))
+        self.bread += gram(A, bread(local, method, None if density is None else density(local, A)))
         if method not in ("iid", "information"):
             self.scores.add((scores(local)[..., None] * A)[0])
         if local.noise.counts:

@@ -36,7 +36,7 @@ def covariance_root(rows: RowScores, A: Array, method: str) -> Array:
     n, r = A.shape[1:]
     if n == r and rows.noise.location_scale:
         return np.full((len(rows.y), r, r), np.nan)
-    if method == "information" and rows.information() is None:
+    if method == "information" and rows.information is None:
         return np.stack([_observed(rows, k, A[k]) for k in range(len(A))])
     if method in ("iid", "information"):
         scale = error_scale(rows, r) if method == "iid" else np.full(len(rows.y), rows.counting**-0.5)
@@ -73,14 +73,14 @@ def bread(rows: RowScores, method: str, density: Array | None = None) -> Array:
         return w if rows.noise.quantile_level is None else w**2
     if density is not None:
         return w**2 * density
-    fisher = None if method != "information" and rows.noise.location_scale else rows.information()
+    fisher = None if method != "information" and rows.noise.location_scale else rows.information
     return w * (rows.curvature() if fisher is None else fisher)
 
 
 def scores(rows: RowScores) -> Array:
     """w s (K, n); for a quantile of level t, in the rows that are fitted exactly, too, s^2 = t (1 - t)."""
     tau = rows.noise.quantile_level
-    return rows.weights * (rows.score() if tau is None else np.sqrt(tau * (1 - tau)))
+    return rows.weights * (rows.score if tau is None else np.sqrt(tau * (1 - tau)))
 
 
 def error_scale(rows: RowScores, r: int) -> Array:
@@ -97,7 +97,7 @@ def error_scale(rows: RowScores, r: int) -> Array:
     slope = rows.curvature()
     mean = (w * slope).mean(axis=1)
     spread = (w * (slope - mean[:, None]) ** 2).sum(axis=1) / (n - 1)
-    return error_scale_from_sums(n, r, (w * rows.score() ** 2).sum(axis=1), mean, spread)
+    return error_scale_from_sums(n, r, (w * rows.score**2).sum(axis=1), mean, spread)
 
 
 def error_scale_from_sums(n: int, r: int, squares: Array, mean: Array, variance: Array) -> Array:
@@ -110,8 +110,7 @@ def _observed(rows: RowScores, k: int, A: Array) -> Array:
     """For a noise that has no formula for its information the observed one, jointly with the scale: the Hessian of the
     likelihood by (z, log scale); of its inverse the part of z."""
     joint = rows.noise.scale_name is not None and rows.assumed.scale_value is None
-    scale = np.ravel(rows.noise.scale_value)[-1:] if joint else np.empty(0)
-    v = np.append(np.zeros(A.shape[1]), np.log(scale.astype(float)))
+    v = np.append(np.zeros(A.shape[1]), np.log(rows.scales[k]) if joint else [])
     given = rows.y[k], rows.eta[k], torch.from_numpy(rows.weights[k] / rows.n)
     hessian = Likelihood(rows.assumed, TransformedDesign(A), *given, joint).derivatives(v)[1]
     return inverse_root(hessian[None] * rows.counted[k].sum())[0, : A.shape[1]]

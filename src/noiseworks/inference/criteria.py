@@ -99,8 +99,7 @@ def _constants(rows: RowScores) -> Array:
     problems = LinearProblems(noise, np.ones((rows.n, 1)), rows.y.numpy(), rows.offset, w)
     if noise.scale_name is None:
         return solved_batch(problems).theta[:, 0]
-    scales = np.broadcast_to(np.ravel(rows.noise.scale_value), len(w)).tolist()
-    return np.array([_constant(replace(problems, noise=noise.with_scale(s)).one(k)) for k, s in enumerate(scales)])
+    return np.array([_constant(replace(problems, noise=noise.with_scale(s)).one(k)) for k, s in enumerate(rows.scales)])
 
 
 def _constant(problem: LinearProblem) -> float:

@@ -55,7 +55,7 @@ def sparsity(residual: Array, num_coefficients: int, tau: float = 0.5) -> Array:
 
 def row_density(A: Array, residual: Array, tau: float = 0.5) -> Array:
     """f_i(0) (K, n) of each row, a density of `smoothed` as wide as `widths` says; A (K, n, r), residual (K, n)."""
-    if at_the_edge(*A.shape[1:], tau):
+    if at_the_edge(A.shape[1], A.shape[2], tau):
         return np.full_like(residual, np.nan)
     unit, density = np.abs(residual).mean(axis=1, keepdims=True), None
 

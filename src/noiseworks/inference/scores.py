@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -61,14 +62,23 @@ class RowScores:
         """The weights as they multiply the likelihood."""
         return self.weights * self.counting
 
+    @property
+    def scales(self) -> list[float]:
+        """Those of the K answers."""
+        scale = self.noise.scale_value
+        assert scale is not None
+        return torch.as_tensor(scale, dtype=torch.float64).reshape(-1).expand(len(self.y)).tolist()
+
     def residual(self) -> Array:
         """transform(y) - eta."""
         return np.asarray((self.noise.transform(self.y) - self.eta).numpy())
 
+    @cached_property
     def score(self) -> Array:
         """d nll / d eta."""
         return np.asarray(self.noise.score(self.eta, self.y).numpy())
 
+    @cached_property
     def information(self) -> Array | None:
         found = self.noise.information(self.eta)
         return None if found is None else np.asarray(found.numpy())
@@ -89,19 +99,22 @@ class RowScores:
 
     def deviance(self, eta: Tensor | None = None) -> Array:
         """2 sum w (nll(eta, y) - min nll(., y)) (K,), of these eta (K, n) or those of the answers."""
-        terms = deviance_terms(self.noise, self.eta if eta is None else eta, self.y).numpy()
-        return np.asarray(2 * (self.counted * terms).sum(axis=1))
+        terms = self.noise.nll(self.eta if eta is None else eta, self.y) - self._least
+        return np.asarray(2 * (self.counted * terms.numpy()).sum(axis=1))
+
+    @cached_property
+    def _least(self) -> Tensor:
+        return least_nll(self.noise, self.y)
 
     def pearson(self) -> Array:
         """Pearson's sum w (y - mu)^2 / var(mu) (K,): for a score (y - mu) / var(mu) d mu / d eta each term is score^2 /
         information; nan where no information is known."""
-        information = self.information()
-        if information is None:
+        if self.information is None:
             return np.full(len(self.y), np.nan)
-        return np.asarray((self.counted * self.score() ** 2 / information).sum(axis=1))
+        return np.asarray((self.counted * self.score**2 / self.information).sum(axis=1))
 
 
-def deviance_terms(noise: Noise, eta: Tensor, y: Tensor) -> Tensor:
-    """nll(eta, y) - min nll(., y) of each row; an additive noise is most likely at eta = transform(y)."""
+def least_nll(noise: Noise, y: Tensor) -> Tensor:
+    """min nll(., y) of each row, from which deviances are counted; an additive noise has it at eta = transform(y)."""
     best = noise.transform(y) if noise.location_scale else noise.inverse_mean(y.clamp_min(TINY))
-    return noise.nll(eta, y) - noise.nll(best, y)
+    return noise.nll(best, y)

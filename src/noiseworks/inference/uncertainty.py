@@ -104,6 +104,8 @@ def uncertainty(problem: LinearProblem, answer: Solution, method: str = "auto") 
 def batched_standard_errors(problems: LinearProblems, answers: Solutions, method: str) -> Array:
     """(K, P), by one of `METHODS` but auto, for problems of full rank, rows without weights, and columns that are far
     from dependent; nan where a matrix is singular."""
+    if not (problems.weights == 1).all():
+        raise UserError("Standard errors of many fits at once are not known for weighted rows.")
     errors = []
     for block in problems.blocks():
         rows = RowScores.batched(problems.take(block), answers.take(block))

@@ -9,7 +9,7 @@ from scipy.stats import t as student
 from torch import Tensor
 
 from noiseworks.errors import UserError
-from noiseworks.inference.scores import TINY, deviance_terms
+from noiseworks.inference.scores import TINY, least_nll
 from noiseworks.noise import Gaussian, Noise
 from noiseworks.regressor.inputs import EstimatorRows, tensor
 from noiseworks.solvers.linear_problem import Array
@@ -141,9 +141,10 @@ def deviance_explained(noise: Noise, eta: Tensor, rows: EstimatorRows) -> float:
     Poisson. Where the constant is perfect: 1 for a perfect fit, else 0.
     """
     one, y, offset, weights = EstimatorRows(np.empty((len(rows.y), 0)), rows.y, rows.offset, rows.weights).tensors(True)
+    least = least_nll(noise, y)
 
     def deviance(eta: Tensor) -> float:
-        terms = deviance_terms(noise, eta, y)
+        terms = noise.nll(eta, y) - least
         return float((terms if weights is None else weights * terms).sum())
 
     if not torch.any(y != y[0]) and rows.offset is None:

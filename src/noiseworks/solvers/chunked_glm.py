@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import contextlib
 from dataclasses import dataclass, replace
+from typing import NoReturn
 
 import numpy as np
 import torch
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from noiseworks.errors import UserError
 from noiseworks.noise import Noise
 from noiseworks.solvers.design import TransformedDesign
 from noiseworks.solvers.likelihood import Likelihood
-from noiseworks.solvers.linear_problem import Array, LinearProblem
+from noiseworks.solvers.linear_problem import Array
+from noiseworks.solvers.newton import NewtonPoint, newton
 from noiseworks.solvers.solution import Solution
 from noiseworks.solvers.solve import solved
 from noiseworks.solvers.sufficient_statistics import OrthogonalColumns, Pass, Sketch
@@ -24,95 +25,67 @@ FAINT = 1e-3  # a dispersion that vanishes
 FLAT, FAR = 1e-7, 1e-2  # a gradient so small with a step so long: the optimum is not finite
 
 
-@dataclass(frozen=True)
-class ChunkedPoint:
-    """Unknowns v, the mean nll there, its gradient and Hessian."""
+@dataclass
+class ChunkedLikelihood:
+    """v -> the mean nll of all rows, as `Likelihood` of a block of them; each v costs a pass, the last one is kept."""
 
-    v: Array
-    value: float
-    gradient: Array
-    hessian: Array
+    noise: Noise
+    rows: Pass
+    columns: OrthogonalColumns
+    n: int
+    joint: bool
+    last: tuple[Array, float, Array, Array] | None = None
 
-    def step(self) -> Array:
-        """-(H + damping I)^-1 g, with the smallest damping tried for which the matrix is positive definite."""
-        size = float(np.abs(self.hessian).max(initial=0.0)) or 1.0
-        for damping in (0.0, *np.geomspace(1e-10, 1e4, 15)):
-            try:
-                factor = cho_factor(self.hessian + size * damping * np.eye(len(self.v)))
-            except LinAlgError:
-                continue
-            return np.asarray(-cho_solve(factor, self.gradient))
-        return -self.gradient / size
+    def evaluate(self, v: Array) -> tuple[float, Array, Array]:
+        if self.last is None or not np.array_equal(self.last[0], v):
+            self.last = (v.copy(), *self._summed(v))
+        return self.last[1:]
+
+    def value(self, v: Array) -> float:
+        return self.evaluate(v)[0]
+
+    def expected(self, v: Array) -> None:
+        return None
+
+    def _summed(self, v: Array) -> tuple[float, Array, Array]:
+        value, gradient, hessian = 0.0, np.zeros(len(v)), np.zeros((len(v), len(v)))
+        for block in self.rows("Newton"):
+            design = TransformedDesign(block.D, self.columns.back)
+            y, offset, weights = (torch.from_numpy(t) for t in (block.y, block.offset, block.weights / self.n))
+            of_block = Likelihood(self.noise, design, y, offset, weights, self.joint)
+            more, slope, curved = of_block.evaluate(v)
+            value, gradient, hessian = value + more, gradient + slope, hessian + curved
+        finite = np.isfinite(value) and np.isfinite(gradient).all() and np.isfinite(hessian).all()
+        return value if finite else np.inf, gradient, hessian
 
 
 def chunked_glm(noise: Noise, rows: Pass, sketch: Sketch) -> Solution:
-    """theta and, for a noise whose scale moves it, the scale as well."""
+    """theta and, for a noise whose scale moves it, the scale as well. The last step, too short to be checked, is taken
+    as it is."""
     design = sketch.design()
-    columns = OrthogonalColumns.of(design)
     joint = not noise.separable and noise.scale_value is None
-
-    def at(v: Array) -> ChunkedPoint:
-        return sums(noise, rows("Newton"), columns, sketch.n, joint, v)
-
-    point = start(noise, sketch, columns, joint, at)
-    v = chunked_newton(noise, point, at, joint)
+    likelihood = ChunkedLikelihood(noise, rows, OrthogonalColumns.of(design), sketch.n, joint)
+    point = newton(likelihood, start(likelihood, sketch), max_steps=PASSES, enough=lambda at: _settled(at) or _flat(at))
+    if not _settled(point):
+        _refuse(noise, point, joint)
+    v = point.v + point.step
     theta = torch.from_numpy(design.theta(v[: design.rank]))
     given = None if noise.scale_value is None else float(noise.scale_value)
     scale = float(np.exp(v[-1])) if joint else given
     return Solution(theta, scale, np.nan, design.rank, "optimum", design)
 
 
-def sums(
-    noise: Noise, blocks: Iterator[LinearProblem], columns: OrthogonalColumns, n: int, joint: bool, v: Array
-) -> ChunkedPoint:
-    value, k = 0.0, len(v)
-    gradient, hessian = np.zeros(k), np.zeros((k, k))
-    for block in blocks:
-        y, offset, weights = (torch.from_numpy(t) for t in (block.y, block.offset, block.weights / n))
-        more, slope, curved = Likelihood(
-            noise, TransformedDesign(block.D, columns.back), y, offset, weights, joint
-        ).evaluate(v)
-        value, gradient, hessian = value + more, gradient + slope, hessian + curved
-    finite = np.isfinite(value) and np.isfinite(gradient).all() and np.isfinite(hessian).all()
-    return ChunkedPoint(v, value if finite else np.inf, gradient, hessian)
+def _settled(point: NewtonPoint) -> bool:
+    longest = np.abs(point.step).max(initial=0.0)
+    return bool(longest <= SETTLED * (1 + np.abs(point.v).max(initial=0.0)))
 
 
-def start(
-    noise: Noise, sketch: Sketch, columns: OrthogonalColumns, joint: bool, at: Callable[[Array], ChunkedPoint]
-) -> ChunkedPoint:
-    """The optimum of the sample; if it has none, or one that some row makes impossible, the constant."""
-    sample = sketch.sample
-    try:
-        found = solved(replace(sample, D=columns(sample.D)))
-        v = found.theta.numpy()
-        point = at(np.append(v, np.log(found.scale or 1.0)) if joint else v)
-    except UserError:
-        point = None
-    if point is None or not np.isfinite(point.value):
-        v = _constant(noise, sketch, columns)
-        point = at(np.append(v, 0.0) if joint else v)
-    if not np.isfinite(point.value):
-        raise UserError(f"{noise.name} noise: no starting point with a finite likelihood was found.")
-    return point
+def _flat(point: NewtonPoint) -> bool:
+    far = np.abs(point.step).max(initial=0.0) > FAR
+    return bool(far and point.slope < FLAT * max(1.0, point.value))
 
 
-def _constant(noise: Noise, sketch: Sketch, columns: OrthogonalColumns) -> Array:
-    sample = sketch.sample
-    mean = torch.tensor(max(float(np.average(sample.y, weights=sample.weights)), 1e-3), dtype=torch.float64)
-    level = float(noise.inverse_mean(mean)) - float(np.average(sample.offset, weights=sample.weights))
-    return level * columns.coordinates(sketch.ones, sketch.n)
-
-
-def chunked_newton(noise: Noise, point: ChunkedPoint, at: Callable[[Array], ChunkedPoint], joint: bool) -> Array:
-    """Damped by halving (Armijo); the last step, too short to be checked, is taken as it is."""
-    for _ in range(PASSES):
-        step = point.step()
-        longest, largest = float(np.abs(step).max(initial=0.0)), float(np.abs(point.v).max(initial=0.0))
-        if longest <= SETTLED * (1 + largest):
-            return np.asarray(point.v + step)
-        if longest > FAR and float(np.abs(point.gradient).max()) < FLAT * max(1.0, point.value):
-            break
-        point = _lower(noise, point, step, at)
+def _refuse(noise: Noise, point: NewtonPoint, joint: bool) -> NoReturn:
     if joint and point.v[-1] < np.log(FAINT):
         raise UserError(
             f"{noise.name} noise: the counts vary no more than Poisson's, so that the {noise.scale_name} has no "
@@ -124,11 +97,24 @@ def chunked_newton(noise: Noise, point: ChunkedPoint, at: Callable[[Array], Chun
     )
 
 
-def _lower(noise: Noise, point: ChunkedPoint, step: Array, at: Callable[[Array], ChunkedPoint]) -> ChunkedPoint:
-    promise = float(point.gradient @ step)
-    for halvings in range(20):
-        t = 0.5**halvings
-        new = at(point.v + t * step)
-        if new.value <= point.value + 1e-4 * t * promise + 1e-14 * (1 + abs(point.value)):
-            return new
-    raise UserError(f"{noise.name} noise: Newton's method found no lower likelihood; it may have no optimum.")
+def start(likelihood: ChunkedLikelihood, sketch: Sketch) -> Array:
+    """The optimum of the sample; if it has none, or one that some row makes impossible, the constant."""
+    noise, columns, joint = likelihood.noise, likelihood.columns, likelihood.joint
+    with contextlib.suppress(UserError):
+        found = solved(replace(sketch.sample, D=columns(sketch.sample.D)))
+        z = found.theta.numpy()
+        v = np.append(z, np.log(found.scale or 1.0)) if joint else z
+        if np.isfinite(likelihood.value(v)):
+            return v
+    z = _constant(noise, sketch, columns)
+    v = np.append(z, 0.0) if joint else z
+    if not np.isfinite(likelihood.value(v)):
+        raise UserError(f"{noise.name} noise: no starting point with a finite likelihood was found.")
+    return v
+
+
+def _constant(noise: Noise, sketch: Sketch, columns: OrthogonalColumns) -> Array:
+    sample = sketch.sample
+    mean = torch.tensor(max(float(np.average(sample.y, weights=sample.weights)), 1e-3), dtype=torch.float64)
+    level = float(noise.inverse_mean(mean)) - float(np.average(sample.offset, weights=sample.weights))
+    return level * columns.coordinates(sketch.ones, sketch.n)

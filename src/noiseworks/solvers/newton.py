@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from noiseworks.errors import UserError
 from noiseworks.noise import Noise
-from noiseworks.solvers.likelihood import Likelihood
 from noiseworks.solvers.linear_problem import Array
 
 MAX_STEPS = 300
@@ -20,6 +20,22 @@ STEP = 1e-6  # likewise, relative to 1 + |v|: where no optimum is finite the gra
 REACH = 10.0  # the longest step, times 1 + |v|: exp(eta) forgives no more
 ENOUGH = 1e-14  # a gradient that no step makes visibly smaller
 SCALE_REACH = 2.0  # the longest step of a log scale: beyond its optimum the likelihood soon is flat
+
+
+class TwiceDifferentiable(Protocol):
+    """A function of v (k,) to be minimized. joint: v ends with a log scale."""
+
+    @property
+    def joint(self) -> bool: ...
+
+    def value(self, v: Array) -> float:
+        """Infinite where it is no number."""
+
+    def evaluate(self, v: Array) -> tuple[float, Array, Array]:
+        """Value, gradient (k,) and Hessian (k, k)."""
+
+    def expected(self, v: Array) -> Array | None:
+        """A matrix (k, k) that is positive where the Hessian need not be; None: none is known."""
 
 
 @dataclass(frozen=True)
@@ -42,17 +58,23 @@ class NewtonPoint:
         return bool(small_step and self.slope <= GRADIENT * max(1.0, self.curvature))
 
 
-def newton(likelihood: Likelihood, v: Array, floor: float = -np.inf, max_steps: int = MAX_STEPS) -> NewtonPoint:
+def newton(
+    likelihood: TwiceDifferentiable,
+    v: Array,
+    floor: float = -np.inf,
+    max_steps: int = MAX_STEPS,
+    enough: Callable[[NewtonPoint], bool] = lambda point: False,
+) -> NewtonPoint:
     """Minimize until rounding errors stop it; look at `converged`. A v of infinite value is returned as it is.
 
     A step costs one pass over the rows if it is taken whole, as most are. floor: the lowest log scale of a joint
-    likelihood; it is held there while the likelihood still falls towards it.
+    likelihood; it is held there while the likelihood still falls towards it. enough: where to stop earlier.
     """
     point = _point(likelihood, v, floor)
     polishing = 0
     max_steps = max_steps if np.isfinite(point.value) else 0
     for _ in range(max_steps):
-        if point.slope <= ENOUGH * min(1.0, point.curvature):
+        if point.slope <= ENOUGH * min(1.0, point.curvature) or enough(point):
             break
         whole = _point(likelihood, _trial(likelihood, point, 1.0, floor), floor)
         new = _descent(likelihood, point, whole, floor)
@@ -78,7 +100,7 @@ def checked(point: NewtonPoint, noise: Noise) -> NewtonPoint:
     )
 
 
-def _point(likelihood: Likelihood, v: Array, floor: float) -> NewtonPoint:
+def _point(likelihood: TwiceDifferentiable, v: Array, floor: float) -> NewtonPoint:
     value, gradient, hessian = likelihood.evaluate(v)
     if likelihood.joint and v[-1] <= floor and gradient[-1] >= 0:
         gradient[-1], hessian[-1], hessian[:, -1], hessian[-1, -1] = 0.0, 0.0, 0.0, 1.0
@@ -90,7 +112,7 @@ def _point(likelihood: Likelihood, v: Array, floor: float) -> NewtonPoint:
     return NewtonPoint(v, value, gradient, step, float(np.abs(hessian).max(initial=0.0)))
 
 
-def _step(likelihood: Likelihood, v: Array, gradient: Array, hessian: Array) -> Array:
+def _step(likelihood: TwiceDifferentiable, v: Array, gradient: Array, hessian: Array) -> Array:
     """-(H + damping I)^-1 g, with the smallest damping tried for which the matrix is positive definite."""
     if not (np.isfinite(hessian).all() and np.isfinite(gradient).all()):
         return np.zeros_like(v)
@@ -103,7 +125,7 @@ def _step(likelihood: Likelihood, v: Array, gradient: Array, hessian: Array) -> 
     return -gradient / size
 
 
-def _candidates(likelihood: Likelihood, v: Array, hessian: Array, size: float) -> Iterator[Array]:
+def _candidates(likelihood: TwiceDifferentiable, v: Array, hessian: Array, size: float) -> Iterator[Array]:
     yield hessian
     if (np.diag(hessian) <= 0).any() and (expected := likelihood.expected(v)) is not None:
         yield expected
@@ -111,7 +133,9 @@ def _candidates(likelihood: Likelihood, v: Array, hessian: Array, size: float) -
         yield hessian + size * damping * np.eye(len(v))
 
 
-def _descent(likelihood: Likelihood, point: NewtonPoint, whole: NewtonPoint, floor: float) -> NewtonPoint | None:
+def _descent(
+    likelihood: TwiceDifferentiable, point: NewtonPoint, whole: NewtonPoint, floor: float
+) -> NewtonPoint | None:
     """The first of v + step, v + step / 2, ... that lowers the mean nll by 1e-4 of what its slope promises (Armijo)."""
     promise = float(point.gradient @ point.step)
     if -promise <= 4 * np.finfo(float).eps * (1e-3 + abs(point.value)) or (whole.v == point.v).all():
@@ -128,7 +152,7 @@ def _descent(likelihood: Likelihood, point: NewtonPoint, whole: NewtonPoint, flo
     return None
 
 
-def _trial(likelihood: Likelihood, point: NewtonPoint, t: float, floor: float) -> Array:
+def _trial(likelihood: TwiceDifferentiable, point: NewtonPoint, t: float, floor: float) -> Array:
     new: Array = point.v + t * point.step
     if likelihood.joint:
         new[-1] = max(new[-1], floor)
