@@ -14,8 +14,8 @@ from mlflow.pyfunc import load_model
 from optuna.importance import get_param_importances
 from optuna.samplers import RandomSampler
 from optuna.study import Study, create_study
+from search_study import CONFIRMS_FROM, End, Session, draw, own_metrics
 from sweep_runs import artifacts, coefficients
-from sweep_study import CONFIRMS_FROM, End, Session, draw, own_metrics
 
 from command_line import client
 

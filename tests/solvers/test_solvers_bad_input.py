@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 import torch
-from test_exact_properties import NOISES, example
+from test_solvers_properties import NOISES, example
 
 from command_line import MUTE, read
 from noiseworks.errors import UserError

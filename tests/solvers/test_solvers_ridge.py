@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import PoissonRegressor
-from test_exact_properties import NOISES, example
+from test_solvers_properties import NOISES, example
 
 from noiseworks.errors import UserError
 from noiseworks.noise import Gaussian, LogNormal, NegativeBinomial, Noise, Poisson, StudentT

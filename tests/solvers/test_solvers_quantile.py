@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from exact_quantiles import CASES, best, check, fit, plain, problem, value
 from scipy.optimize import linprog, lsq_linear
+from solvers_quantiles import CASES, best, check, fit, plain, problem, value
 from statsmodels.datasets import engel
 
 from noiseworks.errors import UserError

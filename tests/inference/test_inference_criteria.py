@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from test_exact_likelihood_fit import BREAKS, warpbreaks
-from test_exact_properties import every_noise, example
-from test_exact_standard_errors import STACKLOSS
+from test_inference_standard_errors import STACKLOSS
+from test_solvers_likelihood_fit import BREAKS, warpbreaks
+from test_solvers_properties import every_noise, example
 
 from noiseworks.inference import criteria
 from noiseworks.noise import Gaussian, Laplace, LogNormal, NegativeBinomial, Noise, Poisson
@@ -33,7 +33,7 @@ def check(found: dict[str, float], right: list[float]) -> None:
 
 
 def test_warpbreaks_as_r() -> None:
-    """With w <- rep(c(1, 2, 3), 18) and tight as in test_exact_standard_errors.py:
+    """With w <- rep(c(1, 2, 3), 18) and tight as in test_inference_standard_errors.py:
 
     m <- glm(breaks ~ wool + tension, poisson, warpbreaks, control = tight), also with weights = w, and glm.nb
     c(logLik(m), AIC(m), BIC(m), 1 - deviance(m) / m$null.deviance); deviance(m)

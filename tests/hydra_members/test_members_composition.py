@@ -7,11 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import plugins_app
+import members_app
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from members_hydra import Sweep, anatomy, differences, hydras_config, hydras_job, outcome, start
 from omegaconf import DictConfig, OmegaConf
-from plugins_hydra import Sweep, anatomy, differences, hydras_config, hydras_job, outcome, start
 
 from hydra_members.cached_loader import parse_number
 from hydra_members.composer import Composer
@@ -63,11 +63,11 @@ def loads(composer: Composer, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 @pytest.mark.parametrize("number", range(24))
 def test_random_jobs_of_an_application_with_everything(number: int, tmp_path: Path) -> None:
-    sweep = start(plugins_app.make(tmp_path))
+    sweep = start(members_app.make(tmp_path))
     composer = Composer(sweep.loader, sweep.master)
     chance = random.Random(number)
     for _ in range(2):
-        assert_same_jobs(sweep, composer, plugins_app.random_jobs(chance, length=4))
+        assert_same_jobs(sweep, composer, members_app.random_jobs(chance, length=4))
 
 
 @pytest.mark.parametrize("number", range(8))
@@ -112,13 +112,13 @@ def test_random_jobs_of_noiseworks(number: int) -> None:
     ],
 )  # fmt: skip
 def test_chosen_sequences(jobs: list[list[str]], tmp_path: Path) -> None:
-    sweep = start(plugins_app.make(tmp_path))
+    sweep = start(members_app.make(tmp_path))
     assert_same_jobs(sweep, Composer(sweep.loader, sweep.master), jobs)
 
 
 def test_a_job_name_that_only_later_jobs_can_resolve(tmp_path: Path) -> None:
     OmegaConf.register_new_resolver("picky", lambda n: "name" if n > 1 else 1 / 0, replace=True)
-    file = plugins_app.make(tmp_path) / "config.yaml"
+    file = members_app.make(tmp_path) / "config.yaml"
     file.write_text(file.read_text().replace("  job:\n", "  job:\n    name: ${picky:${n}}\n"))
     sweep = start(tmp_path)
     composer = Composer(sweep.loader, sweep.master)
@@ -145,7 +145,7 @@ def test_jobs_that_set_the_same_keys_are_composed_once(monkeypatch: pytest.Monke
 
 
 def test_a_failed_job_costs_one_composition(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    sweep = start(plugins_app.make(tmp_path))
+    sweep = start(members_app.make(tmp_path))
     composer = Composer(sweep.loader, sweep.master)
     composer.job(["typed.port=1"], 0)
     asked = loads(composer, monkeypatch)
@@ -156,7 +156,7 @@ def test_a_failed_job_costs_one_composition(monkeypatch: pytest.MonkeyPatch, tmp
 
 
 def test_check_leaves_interpolations_alone(tmp_path: Path) -> None:
-    sweep = start(plugins_app.make(tmp_path))
+    sweep = start(members_app.make(tmp_path))
     composer = Composer(sweep.loader, sweep.master)
     for num in range(2):
         composer.check(["text=${nowhere}", f"n={num}"], num)
@@ -165,7 +165,7 @@ def test_check_leaves_interpolations_alone(tmp_path: Path) -> None:
 
 
 def test_jobs_share_nothing(tmp_path: Path) -> None:
-    sweep = start(plugins_app.make(tmp_path))
+    sweep = start(members_app.make(tmp_path))
     composer = Composer(sweep.loader, sweep.master)
     first = composer.job(["n=1"], 0)
     first.config["mixed"].append("mine")
@@ -185,7 +185,7 @@ def test_jobs_share_nothing(tmp_path: Path) -> None:
 def test_what_a_resolver_said_for_one_job_is_not_told_to_the_next(tmp_path: Path) -> None:
     told: list[int] = []
     OmegaConf.register_new_resolver("tell", lambda: told.append(0) or len(told), use_cache=True, replace=True)
-    file = plugins_app.make(tmp_path) / "config.yaml"
+    file = members_app.make(tmp_path) / "config.yaml"
     file.write_text(file.read_text().replace("run_${n}", "${tell:}").replace("${hydra.job.num}_", "job${tell:}_"))
     sweep = start(tmp_path)
     composer = Composer(sweep.loader, sweep.master)
@@ -195,7 +195,7 @@ def test_what_a_resolver_said_for_one_job_is_not_told_to_the_next(tmp_path: Path
 
 
 def test_the_files_of_a_sweep_are_read_once(tmp_path: Path) -> None:
-    sweep = start(plugins_app.make(tmp_path))
+    sweep = start(members_app.make(tmp_path))
     composer = Composer(sweep.loader, sweep.master)
     composer.job(["db=postgres"], 0)
     (tmp_path / "db" / "postgres.yaml").write_text("host: changed\n")
@@ -203,7 +203,7 @@ def test_the_files_of_a_sweep_are_read_once(tmp_path: Path) -> None:
 
 
 def test_a_loader_of_somebody_else_is_asked_for_each_job(tmp_path: Path) -> None:
-    sweep = start(plugins_app.make(tmp_path))
+    sweep = start(members_app.make(tmp_path))
 
     class Other(type(sweep.loader)):  # type: ignore[misc]
         def load_sweep_config(self, *args: Any, **kwargs: Any) -> Any:
@@ -219,7 +219,7 @@ def test_more_choices_and_keys_than_are_kept(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr("hydra_members.composer.KEPT_COPIES", 1)
     monkeypatch.setattr("hydra_members.composer.KEPT_LINES", 2)
     monkeypatch.setattr("hydra_members.cached_loader.KEPT_CONFIGURATIONS", 1)
-    sweep = start(plugins_app.make(tmp_path))
+    sweep = start(members_app.make(tmp_path))
     composer = Composer(sweep.loader, sweep.master)
     assert_same_jobs(sweep, composer, [["db=mysql", "n=1"], ["db=postgres", "n=2"], ["db=mysql", "name=x"]])
     assert len(composer._copies) == len(composer._cached._merged) == 1

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from exact_nist import data
 from numpy.typing import NDArray
+from solvers_nist import data
 
 from noiseworks.errors import UserError
 from noiseworks.noise import (

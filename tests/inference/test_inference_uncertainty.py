@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from test_exact_likelihood_fit import heavy
-from test_exact_properties import THETA, Logistic, every_noise, example
-from test_exact_standard_errors import of
+from test_inference_standard_errors import of
+from test_solvers_likelihood_fit import heavy
+from test_solvers_properties import THETA, Logistic, every_noise, example
 from torch import Tensor
 
 from noiseworks.errors import UserError

@@ -7,17 +7,17 @@ from multiprocessing import get_context
 from pathlib import Path
 from unittest import mock
 
-import plugins_app
+import members_app
 import pytest
 from hydra.core.utils import JobStatus
-from plugins_hydra import anatomy, start
+from members_hydra import anatomy, start
 
 from hydra_members.batch_run import BatchJobReturn
 from hydra_members.composer import Composer
 
 
 def make(folder: Path) -> Composer:
-    sweep = start(plugins_app.make(folder))
+    sweep = start(members_app.make(folder))
     return Composer(sweep.loader, sweep.master)
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 import torch
-from exact_nist import STANDARD_ERRORS, data
-from test_exact_likelihood_fit import BREAKS, counts, warpbreaks
+from solvers_nist import STANDARD_ERRORS, data
+from test_solvers_likelihood_fit import BREAKS, counts, warpbreaks
 from torch import Tensor
 
 from noiseworks.inference import Uncertainty, uncertainty

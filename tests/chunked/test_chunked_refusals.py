@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
-from streamed_fits import LINEAR, drawn, streamed, streamed_problem, write
+from chunked_fits import LINEAR, drawn, streamed, streamed_problem, write
 
 from noiseworks.chunked.fit import check_chunkable
 from noiseworks.errors import UserError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from test_exact_least_squares import digits, rational
+from test_solvers_least_squares import digits, rational
 
 from noiseworks.errors import UserError
 from noiseworks.noise import Gaussian, Huber, NegativeBinomial, Noise, Poisson, StudentT

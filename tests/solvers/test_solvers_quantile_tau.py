@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 import torch
-from test_exact_properties import THETA, example
+from test_solvers_properties import THETA, example
 
 from noiseworks.errors import UserError
 from noiseworks.inference import criteria, uncertainty

@@ -16,7 +16,7 @@ from matplotlib.image import imread
 from optuna.samplers import RandomSampler, TPESampler
 from optuna.study import Study, create_study
 from optuna.trial import TrialState
-from sweep_study import CONFIRMS_FROM
+from search_study import CONFIRMS_FROM
 
 from noiseworks.runs.figures import BLUE, ORANGE
 from noiseworks.search.figures import draw_study

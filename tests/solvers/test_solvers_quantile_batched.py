@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from exact_quantiles import Array, fit, plain, value
+from solvers_quantiles import Array, fit, plain, value
 
 from noiseworks.errors import UserError
 from noiseworks.solvers.quantile import batched_quantile as module

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from streamed_fits import drawn, write
+from chunked_fits import drawn, write
 
 from command_line import MUTE, QUIET, client, output_folder, read, runs
 from noiseworks.noise import Poisson

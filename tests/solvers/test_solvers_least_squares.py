@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from exact_nist import CERTIFIED, data
+from solvers_nist import CERTIFIED, data
 
 from noiseworks.noise import Gaussian, LogNormal
 from noiseworks.solvers.solve import solve

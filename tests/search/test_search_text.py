@@ -14,7 +14,7 @@ from mlflow.utils.validation import _validate_metric_name, _validate_tag_name
 from optuna.samplers import RandomSampler, TPESampler
 from optuna.study import Study, create_study
 from optuna.trial import Trial, TrialState
-from sweep_study import CONFIRMS_FROM, End
+from search_study import CONFIRMS_FROM, End
 
 from noiseworks.runs import journal
 from noiseworks.runs.journal import Row

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from streamed_fits import LINEAR, columns, drawn, held, streamed, write
+from chunked_fits import LINEAR, columns, drawn, held, streamed, write
 
 from noiseworks.model import Constant, Linear, Quadratic
 from noiseworks.noise import AsymmetricLaplace, Gaussian, Laplace, LogNormal, NegativeBinomial, Poisson

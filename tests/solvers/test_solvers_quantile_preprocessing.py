@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from exact_quantiles import Array, Case, fit, problem, value
+from solvers_quantiles import Array, Case, fit, problem, value
 
 from noiseworks.solvers.design import gram_design
 from noiseworks.solvers.quantile import preprocessing as tortoise
