@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 os.environ["OMP_NUM_THREADS"] = "1"  # for the commands that tests start
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
@@ -18,8 +18,10 @@ import pytest
 import torch
 from filelock import FileLock
 
+import process_counts
+
 if TYPE_CHECKING:
-    from command_line import Server
+    from command_here import Command
 
 torch.set_num_threads(1)
 MEMORY = "/dev/shm"
@@ -31,14 +33,32 @@ def pytest_configure() -> None:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", MEMORY)
 
 
-@pytest.fixture(scope="session")
-def command() -> Iterator[Server]:
-    """command(folder, *arguments, **environment) -> Result: the real command, cheaply (command_server.py)."""
-    from command_line import Server
+def pytest_sessionstart() -> None:
+    process_counts.count()
 
-    server = Server()
-    yield server
-    server.close()
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workeroutput"):  # a worker's word to pytest_testnodedown
+        session.config.workeroutput["started"] = dict(process_counts.STARTED)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    process_counts.STARTED.update(getattr(node, "workeroutput", {}).get("started", {}))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    terminalreporter.write_line(process_counts.described(process_counts.STARTED))
+
+
+@pytest.fixture(scope="session")
+def command(fresh_store: Path) -> Iterator[Command]:
+    """command(folder, *arguments, **environment) -> Result: the command, in this process (command_here.py)."""
+    from command_here import Command
+
+    command = Command(fresh_store)
+    yield command
+    command.close()
 
 
 @pytest.fixture(scope="session")

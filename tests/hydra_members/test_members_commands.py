@@ -1,4 +1,4 @@
-"""Applications of other people, run by their command."""
+"""Applications of other people, as `python app.py` runs them."""
 
 import json
 import os
@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 from omegaconf import OmegaConf
+
+from command_here import Command
+from command_line import Result
 
 APP = """
 import json, os, sys
@@ -64,24 +67,20 @@ LISTENING = "+hydra.callbacks.listener._target_=__main__.Listener"
 
 
 class App:
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, command: Command) -> None:
+        self.folder, self.command = folder, command
         (folder / "size").mkdir()
         (folder / "size" / "small.yaml").write_text("width: 1\n")
         (folder / "size" / "large.yaml").write_text("width: 9\n")
         (folder / "app.py").write_text(APP)
         (folder / "config.yaml").write_text(CONFIG)
 
-    def run(self, *arguments: str, status: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, status: int = 0, **environment: str) -> Result:
         (self.folder / "told.jsonl").unlink(missing_ok=True)
-        command = [sys.executable, "-W", "error", "app.py", "-m", *arguments]
-        environment |= {
-            "PATH": "/usr/bin:/bin",
-            "TOLD": str(self.folder),
-            "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
-        }
-        done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=100)
-        assert done.returncode == status, done.stderr
+        environment |= {"TOLD": str(self.folder)}
+        done = self.command.script(self.folder, self.folder / "app.py", "-m", *arguments, **environment)
+        assert done.status == status, done.err
+        assert "Warning" not in done.err
         return done
 
     def told(self) -> list[dict[str, Any]]:
@@ -90,8 +89,8 @@ class App:
 
 
 @pytest.fixture
-def app(tmp_path: Path) -> App:
-    return App(tmp_path)
+def app(tmp_path: Path, command: Command) -> App:
+    return App(tmp_path, command)
 
 
 VECTORIZED = ("hydra/launcher=vectorized", "hydra/sweeper=grid")
@@ -116,20 +115,20 @@ def test_a_batch_gets_all_jobs_at_once(app: App) -> None:
         "env": "x",
     }
     assert sorted(path.name for path in out.iterdir()) == ["multirun.yaml"]
-    assert done.stdout == ""
+    assert done.out == ""
 
 
 def test_batches_count_on_and_all_run_before_a_failure_is_raised(app: App) -> None:
     done = app.run(*VECTORIZED, "n=13,4,5,6,7", "hydra.sweeper.max_batch_size=2", status=1)
     assert [batch["nums"] for batch in app.told()] == [[0, 1], [2, 3], [4]]
-    assert "unlucky" in done.stderr
-    assert "n=13" in done.stderr
+    assert "unlucky" in done.err
+    assert "n=13" in done.err
     app.run("hydra/sweeper=grid", "n=13,4,5", "hydra.sweeper.max_batch_size=1", status=1)
     assert [job["alone"] for job in app.told()] == [13, 4, 5]
 
 
 def test_too_few_results(app: App) -> None:
-    assert "0 results for 2 jobs" in app.run(*VECTORIZED, "n=99,1", status=1).stderr
+    assert "0 results for 2 jobs" in app.run(*VECTORIZED, "n=99,1", status=1).err
 
 
 def test_dry_run(app: App) -> None:
@@ -140,7 +139,7 @@ def test_dry_run(app: App) -> None:
     assert batch["dry_run"]
     assert batch["made"] == [False, False]
     done = app.run(*VECTORIZED, "n=3,13", "size=large", "hydra.launcher.dry_run=true", ALONE="1")
-    assert done.stdout == "n=3 size=large\nn=13 size=large\n"
+    assert done.out == "n=3 size=large\nn=13 size=large\n"
     assert app.told() == []
 
 
@@ -184,8 +183,8 @@ def test_a_working_folder_for_each_job_needs_jobs_one_by_one(app: App) -> None:
 def test_a_task_without_run_batch(app: App) -> None:
     done = app.run(*VECTORIZED, "n=3,4", ALONE="1")
     assert [job["alone"] for job in app.told()] == [3, 4]
-    assert "Launching 2 jobs locally" in done.stdout
-    assert "#1 : n=4" in done.stdout
+    assert "Launching 2 jobs locally" in done.out
+    assert "#1 : n=4" in done.out
 
 
 @pytest.mark.parametrize(
@@ -199,20 +198,24 @@ def test_a_task_without_run_batch(app: App) -> None:
 @pytest.mark.parametrize("alone", [{}, {"ALONE": "1"}])
 def test_a_bad_job_stops_the_sweep_before_any_has_run(app: App, arguments: list[str], alone: dict[str, str]) -> None:
     done = app.run(*arguments, "n=3,4", "size=small,huge", status=1, **alone)
-    assert "Could not find 'size/huge'" in done.stderr
+    assert "Could not find 'size/huge'" in done.err
     assert app.told() == []
-    assert "Could not override 'nn'" in app.run(*arguments, "n=3,4", "nn=1", status=1, **alone).stderr
+    assert "Could not override 'nn'" in app.run(*arguments, "n=3,4", "nn=1", status=1, **alone).err
     assert app.told() == []
 
 
 def test_intervals_are_refused(app: App) -> None:
     done = app.run("hydra/sweeper=grid", "n=interval(0,1)", status=1)
-    assert "hydra/sweeper=grid (GridSweeper)" in done.stderr
-    assert "n=choice(...) or n=range(...)" in done.stderr
+    assert "hydra/sweeper=grid (GridSweeper)" in done.err
+    assert "n=choice(...) or n=range(...)" in done.err
 
 
 def test_joblib_with_the_grid_sweeper(app: App) -> None:
-    app.run("hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "hydra/sweeper=grid", "n=range(3,6)")
+    """In processes, and so in one itself."""
+    arguments = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "hydra/sweeper=grid", "n=range(3,6)"]
+    environment = os.environ | {"TOLD": str(app.folder)}
+    command = [sys.executable, "-W", "error", "app.py", "-m", *arguments]
+    subprocess.run(command, cwd=app.folder, env=environment, capture_output=True, timeout=100, check=True)
     assert sorted(job["alone"] for job in app.told()) == [3, 4, 5]
 
 

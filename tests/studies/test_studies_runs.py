@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from command_line import Server, client, environment
+from command_here import Command
+from command_line import client, environment
 from noiseworks.config.experiment import digest, load, measuring
 from noiseworks.errors import UserError
 from noiseworks.studies import Runs
@@ -25,7 +26,7 @@ Stale = Callable[[str, str, str, str], bool]
 
 
 @pytest.fixture(scope="module")
-def folder(command: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(command: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two sweeps with the same overrides, then one with another seed."""
     path = tmp_path_factory.mktemp("runs")
     for more in ([], [], ["seed=7"]):
@@ -195,7 +196,7 @@ def test_what_is_typed_beside_the_name_belongs_to_the_runs(monkeypatch: pytest.M
     assert after[1] == before[1]
 
 
-def test_a_sweep_with_a_failed_job_is_refused_with_its_reason(folder: Path, command: Server) -> None:
+def test_a_sweep_with_a_failed_job_is_refused_with_its_reason(folder: Path, command: Command) -> None:
     typed = [*SMALL, "data.batch_size=1000", "optimizer=minibatch_sgd", "schedule=constant"]
     assert command(folder, "-m", f"experiment={NAME}", *typed).status == 1
     with pytest.raises(

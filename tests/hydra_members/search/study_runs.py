@@ -21,7 +21,8 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.pool import NullPool
 
-from command_line import QUIET, Result, Server, Started, client
+from command_here import Command
+from command_line import QUIET, Result, Started, client
 
 SWEEP = ["-m", "hydra/sweeper=optuna", QUIET, "tracking.figures=false", "tracking.model=false"]
 UNTRACKED = "tracking=none"
@@ -232,7 +233,7 @@ def ended_jobs(folder: Path) -> int:
     return sum(lines(path) for path in [*folder.glob("multirun/*/*/jobs.jsonl"), folder / "s" / "jobs.jsonl"])
 
 
-def kill_at(command: Server, folder: Path, arguments: Sequence[str], moment: tuple[str, int, float]) -> Result:
+def kill_at(command: Command, folder: Path, arguments: Sequence[str], moment: tuple[str, int, float]) -> Result:
     """Killed so many seconds after so many jobs have ended in all, or lines have been added to the study's file."""
     what, count, later = moment
     before = lines(folder / "optuna.log")

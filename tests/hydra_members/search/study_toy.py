@@ -6,17 +6,18 @@ from pathlib import Path
 
 from study_runs import Kept
 
-from command_line import Result, Server
+from command_here import Command
+from command_line import Result
 
 APP = Path(__file__).with_name("study_app.py")
 SEARCH = ["-m", "hydra/sweeper=optuna", "hydra.sweeper.study_name=toy", "hydra.sweep.dir=s"]
 
 
-def toy(command: Server, folder: Path, *arguments: str, **environment: str) -> Result:
-    return command.start(folder, [arguments], APP, **environment).wait()[0]
+def toy(command: Command, folder: Path, *arguments: str, **environment: str) -> Result:
+    return command.script(folder, APP, *arguments, **environment)
 
 
-def search(command: Server, folder: Path, n: int, *arguments: str, **environment: str) -> Result:
+def search(command: Command, folder: Path, n: int, *arguments: str, **environment: str) -> Result:
     return toy(command, folder, *SEARCH, f"hydra.sweeper.n_trials={n}", *arguments, **environment)
 
 

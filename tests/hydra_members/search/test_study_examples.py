@@ -2,9 +2,6 @@
 
 import importlib.util
 import math
-import os
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +10,9 @@ import optuna
 import pytest
 from omegaconf import OmegaConf
 from study_spaces import hydras
+
+from command_here import Command
+from command_line import Result
 
 APPS = Path(__file__).with_name("apps")
 HALVES = [k / 2 for k in range(-11, 11)]  # range(-5.5, 5.5, step=0.5)
@@ -25,27 +25,30 @@ class Sweep:
     out: str
 
 
-def run(folder: Path, app: str, *arguments: str, status: int = 0) -> subprocess.CompletedProcess[str]:
-    environment = {"PATH": os.defpath, "PYTHONPATH": os.environ.get("PYTHONPATH", ""), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, "-W", "error", str(APPS / app), *arguments],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=100,
-    )
-    assert done.returncode == status, done.stdout + done.stderr
-    return done
+@dataclass(frozen=True)
+class Examples:
+    command: Command
+    folder: Path
+
+    def run(self, app: str, *arguments: str, status: int = 0) -> Result:
+        done = self.command.script(self.folder, APPS / app, *arguments)
+        assert done.status == status, done.out + done.err
+        assert "Warning" not in done.err
+        return done
 
 
-def sweep(folder: Path, app: str, *arguments: str) -> Sweep:
-    done = run(folder, app, "--multirun", *arguments)
+@pytest.fixture
+def examples(command: Command, tmp_path: Path) -> Examples:
+    return Examples(command, tmp_path)
+
+
+def sweep(examples: Examples, app: str, *arguments: str) -> Sweep:
+    done, folder = examples.run(app, "--multirun", *arguments), examples.folder
     (found,) = folder.glob("multirun/*/*")
     numbers = sorted(int(path.name) for path in found.iterdir() if path.is_dir())
     assert numbers == list(range(len(numbers)))
     jobs = [job(found / str(number)) for number in numbers]
-    return Sweep(OmegaConf.to_container(OmegaConf.load(found / "optimization_results.yaml")), jobs, done.stdout)
+    return Sweep(OmegaConf.to_container(OmegaConf.load(found / "optimization_results.yaml")), jobs, done.out)
 
 
 def job(folder: Path) -> dict[str, Any]:
@@ -66,8 +69,8 @@ def assert_best_of_a_sphere(found: Sweep, n_trials: int, **fixed: Any) -> None:
     assert best in [{key: each[key] for key in best} for each in found.jobs]
 
 
-def test_the_sphere(tmp_path: Path) -> None:
-    found = sweep(tmp_path, "sphere.py")
+def test_the_sphere(examples: Examples, tmp_path: Path) -> None:
+    found = sweep(examples, "sphere.py")
     assert_best_of_a_sphere(found, 20)
     assert all(each.keys() == {"x", "y"} for each in found.jobs)
     assert {each["x"] for each in found.jobs} <= set(HALVES)
@@ -82,7 +85,7 @@ def test_the_sphere(tmp_path: Path) -> None:
     assert not (tmp_path / "optuna.log").exists()
 
 
-def test_the_sphere_with_its_space_on_the_command_line(tmp_path: Path) -> None:
+def test_the_sphere_with_its_space_on_the_command_line(examples: Examples, tmp_path: Path) -> None:
     storage = f"sqlite:///{tmp_path / 'study.db'}"
     found = sweep(
         tmp_path,
@@ -114,8 +117,8 @@ def test_the_sphere_with_its_space_on_the_command_line(tmp_path: Path) -> None:
         pytest.param("choice(-5.0, 0.0, 5.0)", "choice(0, 1, 2, 3, 4, 5)", (float, int), marks=pytest.mark.soak),
     ],
 )
-def test_overrides_of_the_space(tmp_path: Path, x: str, y: str, kinds: tuple[type, type]) -> None:
-    found = sweep(tmp_path, "sphere.py", f"x={x}", f"y={y}", "hydra.sweeper.n_trials=5")
+def test_overrides_of_the_space(examples: Examples, x: str, y: str, kinds: tuple[type, type]) -> None:
+    found = sweep(examples, "sphere.py", f"x={x}", f"y={y}", "hydra.sweeper.n_trials=5")
     assert_best_of_a_sphere(found, 5)
     assert {(type(each["x"]), type(each["y"])) for each in found.jobs} == {kinds}
     assert all(-5 <= each["x"] <= 5 and -5 <= each["y"] <= 10 for each in found.jobs)
@@ -132,39 +135,39 @@ def test_overrides_of_the_space(tmp_path: Path, x: str, y: str, kinds: tuple[typ
         ("nsgaii", ["population_size=5"]),
     ],
 )
-def test_samplers(tmp_path: Path, sampler: str, settings: list[str]) -> None:
+def test_samplers(examples: Examples, sampler: str, settings: list[str]) -> None:
     arguments = [f"hydra.sweeper.sampler.{setting}" for setting in settings]
-    found = sweep(tmp_path, "sphere.py", f"hydra/sweeper/sampler={sampler}", "hydra.sweeper.n_trials=8", *arguments)
+    found = sweep(examples, "sphere.py", f"hydra/sweeper/sampler={sampler}", "hydra.sweeper.n_trials=8", *arguments)
     assert_best_of_a_sphere(found, 8)
     assert f"Sampler: {sampler.upper()}Sampler" in found.out or f"Sampler: {sampler.capitalize()}Sampler" in found.out
 
 
-def test_cmaes(tmp_path: Path) -> None:
+def test_cmaes(examples: Examples) -> None:
     arguments = ["hydra/sweeper/sampler=cmaes", "x=interval(-5,5)", "y=interval(-5,5)", "hydra.sweeper.n_trials=8"]
     if importlib.util.find_spec("cmaes") is None:  # a package of its own
-        assert "cmaes" in run(tmp_path, "sphere.py", "-m", *arguments, status=1).stderr
+        assert "cmaes" in examples.run("sphere.py", "-m", *arguments, status=1).err
     else:
-        assert_best_of_a_sphere(sweep(tmp_path, "sphere.py", *arguments), 8)
+        assert_best_of_a_sphere(sweep(examples, "sphere.py", *arguments), 8)
 
 
 @pytest.mark.parametrize("n_trials", [20, pytest.param(1, marks=pytest.mark.soak)])
-def test_the_grid(tmp_path: Path, n_trials: int) -> None:
+def test_the_grid(examples: Examples, n_trials: int) -> None:
     more = [f"--config-dir={APPS / 'more'}", "--config-name=grid", f"hydra.sweeper.n_trials={n_trials}"]
-    found = sweep(tmp_path, "sphere.py", *more)
+    found = sweep(examples, "sphere.py", *more)
     grid = [{"x": x, "y": y, "z": z} for x in (-1, 1) for y in (-1.0, 0.0) for z in ("foo", "bar")]
     assert found.jobs == grid[:n_trials]
     assert_best_of_a_sphere(found, min(n_trials, 8))
 
 
-def test_search_space(tmp_path: Path) -> None:
-    found = sweep(tmp_path, "sphere.py", f"--config-dir={APPS / 'more'}", "--config-name=search_space")
+def test_search_space(examples: Examples) -> None:
+    found = sweep(examples, "sphere.py", f"--config-dir={APPS / 'more'}", "--config-name=search_space")
     assert_best_of_a_sphere(found, 20)
     assert {each["x"] for each in found.jobs} <= {*HALVES, 5.5}
     assert {each["y"] for each in found.jobs} <= {-5, 0, 5}
 
 
-def test_a_configuration_that_names_the_old_class(tmp_path: Path) -> None:
-    found = sweep(tmp_path, "sphere.py", f"--config-dir={APPS / 'more'}", "--config-name=written_out")
+def test_a_configuration_that_names_the_old_class(examples: Examples) -> None:
+    found = sweep(examples, "sphere.py", f"--config-dir={APPS / 'more'}", "--config-name=written_out")
     assert len(found.jobs) == 20
     assert all(0.0001 <= each["x"] <= 0.1 and each["y"] in (32, 64, 128, 256) for each in found.jobs)
     assert found.results["best_value"] == max(map(square, found.jobs)) == square(found.results["best_params"])
@@ -181,24 +184,24 @@ def assert_pareto_front(found: Sweep, n_trials: int) -> None:
 
 
 @pytest.mark.parametrize("sampler", ["nsgaii", *(pytest.param(s, marks=pytest.mark.soak) for s in ("motpe", "random"))])
-def test_several_objectives(tmp_path: Path, sampler: str) -> None:
-    found = sweep(tmp_path, "multi-objective.py", f"hydra/sweeper/sampler={sampler}", "hydra.sweeper.sampler.seed=123")
+def test_several_objectives(examples: Examples, sampler: str) -> None:
+    found = sweep(examples, "multi-objective.py", f"hydra/sweeper/sampler={sampler}", "hydra.sweeper.sampler.seed=123")
     assert_pareto_front(found, 20)
     assert {each["x"] for each in found.jobs} <= {k / 2 for k in range(10)}
     assert {each["y"] for each in found.jobs} <= {k / 2 for k in range(6)}
 
 
 @pytest.mark.soak
-def test_several_objectives_with_the_space_on_the_command_line(tmp_path: Path) -> None:
-    found = sweep(tmp_path, "multi-objective.py", "x=range(0, 5)", "y=range(0, 3)", "hydra.sweeper.n_trials=10")
+def test_several_objectives_with_the_space_on_the_command_line(examples: Examples) -> None:
+    found = sweep(examples, "multi-objective.py", "x=range(0, 5)", "y=range(0, 3)", "hydra.sweeper.n_trials=10")
     assert_pareto_front(found, 10)
     assert {each["x"] for each in found.jobs} <= set(range(5))
     assert {each["y"] for each in found.jobs} <= set(range(3))
 
 
 @pytest.mark.parametrize("arguments", [[], ["max_z_difference_from_x=0.3", "hydra/sweeper/sampler=random"]])
-def test_custom_search_space(tmp_path: Path, arguments: list[str]) -> None:
-    found = sweep(tmp_path, "custom-search-space-objective.py", *arguments)
+def test_custom_search_space(examples: Examples, arguments: list[str]) -> None:
+    found = sweep(examples, "custom-search-space-objective.py", *arguments)
     assert len(found.jobs) == 20
     for each in found.jobs:
         assert each.keys() >= {"x", "y", "z", "+w"}
@@ -209,32 +212,32 @@ def test_custom_search_space(tmp_path: Path, arguments: list[str]) -> None:
     assert found.results["best_value"] == pytest.approx(sum(value**2 for value in best.values()), rel=1e-12)
 
 
-def test_custom_search_space_of_a_key_that_is_set(tmp_path: Path) -> None:
-    said = run(tmp_path, "custom-search-space-objective.py", "-m", "z=1", status=1).stderr.splitlines()[-1]
+def test_custom_search_space_of_a_key_that_is_set(examples: Examples) -> None:
+    said = examples.run("custom-search-space-objective.py", "-m", "z=1", status=1).err.splitlines()[-1]
     assert "z is set to a fixed value" in said
     assert "hydra.sweeper.custom_search_space" in said
 
 
-def test_the_experiment_sequence(tmp_path: Path) -> None:
-    assert_best_of_a_sphere(sweep(tmp_path, "sphere_sequence.py"), 20)
+def test_the_experiment_sequence(examples: Examples) -> None:
+    assert_best_of_a_sphere(sweep(examples, "sphere_sequence.py"), 20)
 
 
 @pytest.mark.parametrize("app", ["sphere.py", pytest.param("sphere_sequence.py", marks=pytest.mark.soak)])
-def test_too_many_failures(tmp_path: Path, app: str) -> None:
+def test_too_many_failures(examples: Examples, tmp_path: Path, app: str) -> None:
     few = ["hydra.sweeper.n_jobs=2", "hydra/sweeper/sampler=random", "hydra.sweeper.max_failure_rate=0.5", "error=true"]
-    assert "RuntimeError: cfg.error is True" in run(tmp_path, app, "-m", *few, status=1).stderr
+    assert "RuntimeError: cfg.error is True" in examples.run(app, "-m", *few, status=1).err
     assert len(list(tmp_path.glob("multirun/*/*/[0-9]*"))) < 20
 
 
-def test_every_failure_is_allowed(tmp_path: Path) -> None:
+def test_every_failure_is_allowed(examples: Examples, tmp_path: Path) -> None:
     arguments = ["hydra.sweeper.n_trials=4", "hydra.sweeper.max_failure_rate=1.0", "error=true"]
-    done = run(tmp_path, "sphere.py", "-m", *arguments, status=1)
+    done = examples.run("sphere.py", "-m", *arguments, status=1)
     assert len(list(tmp_path.glob("multirun/*/*/[0-9]*"))) == 4
-    assert "cfg.error is True" in done.stdout
+    assert "cfg.error is True" in done.out
 
 
-def test_the_configuration_is_shown(tmp_path: Path) -> None:
-    shown = OmegaConf.create(run(tmp_path, "sphere.py", "--cfg", "hydra", "-p", "hydra.sweeper").stdout)
+def test_the_configuration_is_shown(examples: Examples) -> None:
+    shown = OmegaConf.create(examples.run("sphere.py", "--cfg", "hydra", "-p", "hydra.sweeper").out)
     assert shown.sampler._target_ == "optuna.samplers.TPESampler"
     expected = {"direction": "minimize", "storage": None, "study_name": "sphere", "n_trials": 20, "n_jobs": 1}
     expected |= {"max_failure_rate": 0.0, "params": {"x": "range(-5.5, 5.5, step=0.5)", "y": "choice(-5 ,0 ,5)"}}

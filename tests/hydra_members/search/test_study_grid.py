@@ -12,7 +12,8 @@ import pytest
 from study_runs import ONE_STEP, Kept, ended_jobs, journal, until
 from study_toy import APP, calls
 
-from command_line import QUIET, Server
+from command_here import Command
+from command_line import QUIET
 
 SMALL = ["-m", QUIET, "tracking.figures=false", "tracking.model=false", *ONE_STEP]
 RATES, SIZES = [0.5, 0.25, 2.0, 1.0], [40, 80]
@@ -21,7 +22,7 @@ RESUME, TWO = "hydra.sweeper.resume=true", "hydra.sweeper.max_batch_size=2"
 ALL = [{"optimizer.lr": rate, "data.batch_size": size} for size, rate in product(SIZES, RATES)]
 
 
-def kill(command: Server, folder: Path, arguments: Sequence[str], jobs: int) -> None:
+def kill(command: Command, folder: Path, arguments: Sequence[str], jobs: int) -> None:
     """When so many have ended, and others are under way; with 0 as soon as the sweep has written down what it is."""
     started = command.start(folder, [arguments])
     until(lambda: ended_jobs(folder) >= jobs and list(folder.glob("multirun/*/*/multirun.yaml")), started)

@@ -13,12 +13,12 @@ from optuna.storages.journal._storage import JournalOperation
 from optuna.trial import FrozenTrial, TrialState
 from study_runs import Kept, check_confirmed, check_whole, ended_jobs, quadratic, state_of, states, until
 
-from command_line import Server
+from command_here import Command
 
 SOAK = pytest.param(200, marks=pytest.mark.soak)
 
 
-def share(command: Server, folder: Path, n: int, storage: str, *more: str) -> Kept:
+def share(command: Command, folder: Path, n: int, storage: str, *more: str) -> Kept:
     """Two commands, one study."""
     arguments = quadratic(n, f"hydra.sweeper.storage='{storage}'", *more, n_jobs=4)
     for result in command.together(folder, [arguments, arguments]):
