@@ -71,7 +71,7 @@ def _as_a_process(folder: Path, argv: list[str], environ: dict[str, str], store:
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("default")
         for name, value in REMEMBERED.items():
-            patch.setattr(name, value, raising=False)
+            patch.setattr(name, copy.copy(value), raising=False)
         Plugins.instance()  # they put their configurations into the store once
         patch.setattr(ConfigStore.instance(), "repo", copy.deepcopy(ConfigStore.instance().repo))
         patch.setattr("hydra._internal.utils.is_under_debugger", lambda: False)  # it reads the source of all frames

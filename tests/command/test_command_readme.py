@@ -50,6 +50,7 @@ def test_the_commands_are_found():
 
 @pytest.mark.parametrize("line", RUN)
 def test_command(command, line, tmp_path):
+    """In this process; the first also as the shell finds it, below."""
     shop(tmp_path)
     done = command(tmp_path, *shlex.split(line)[1:]).succeeded()
     assert "Traceback" not in done.err

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from importlib import import_module
@@ -14,9 +13,10 @@ import pytest
 from mlflow import MlflowClient
 
 from command_here import Command
-from command_line import client, environment
+from command_line import client
 from noiseworks.config.experiment import digest, load, measuring
 from noiseworks.errors import UserError
+from noiseworks.exercises import main
 from noiseworks.studies import Runs
 
 NAME = "ex1_median"
@@ -215,18 +215,24 @@ def test_a_sweep_with_a_killed_job_is_refused(folder: Path, store: MlflowClient)
         store.update_run(child, status="FINISHED")
 
 
-def test_make_report_says_which_runs_are_missing(tmp_path: Path) -> None:
+def _exercises(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """Exit status of `python -m noiseworks.exercises`."""
+    monkeypatch.setattr(sys, "argv", ["exercises", *arguments])
+    with pytest.raises(SystemExit) as end:
+        main()
+    return int(end.value.code or 0)
+
+
+def test_make_report_says_which_runs_are_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The command behind `make report`, where nothing was run: one sentence, status 2, no traceback."""
-    command = [sys.executable, "-m", "noiseworks.exercises", "--from-runs", "--only", "1"]
-    done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=120)
-    assert done.returncode == 2
-    assert done.stderr.startswith("noiseworks: There are no runs of experiment=ex1_descent in sqlite:///")
-    assert "Traceback" not in done.stderr
+    monkeypatch.chdir(tmp_path)
+    assert _exercises(monkeypatch, "--from-runs", "--only", "1") == 2
+    assert capsys.readouterr().err.startswith("noiseworks: There are no runs of experiment=ex1_descent in sqlite:///")
     assert not (tmp_path / "report" / "index.html").exists()
 
 
-def test_an_exercise_that_is_none_is_named(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "noiseworks.exercises", "--only", "99"]
-    done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=120)
-    assert done.returncode == 2
-    assert done.stderr.startswith("noiseworks: EX=99 is no exercise; there are 1, 2")
+def test_an_exercise_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _exercises(monkeypatch, "--only", "99") == 2
+    assert capsys.readouterr().err.startswith("noiseworks: EX=99 is no exercise; there are 1, 2")

@@ -88,7 +88,7 @@ def test_the_sphere(examples: Examples, tmp_path: Path) -> None:
 def test_the_sphere_with_its_space_on_the_command_line(examples: Examples, tmp_path: Path) -> None:
     storage = f"sqlite:///{tmp_path / 'study.db'}"
     found = sweep(
-        tmp_path,
+        examples,
         "sphere.py",
         "x=choice(0, 1, 2)",
         "y=0",

@@ -82,6 +82,7 @@ def test_killed(command, folder, new_folder, jobs):
         assert objectives(Kept(whole)) == pytest.approx(objectives(kept), rel=1e-6)
 
 
+@pytest.mark.soak
 def test_killed_while_jobs_run_one_by_one(command, folder):
     few = [*SMALL, "hydra/launcher=basic", "optimizer.lr=0.5,0.25,2.0"]
     kill(command, folder, few, 1)

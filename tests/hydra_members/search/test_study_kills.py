@@ -61,6 +61,7 @@ def test_killed_while_trials_are_pruned(command, folder):
     assert counts["COMPLETE"] + counts["PRUNED"] == 40
 
 
+@pytest.mark.soak
 def test_killed_while_jobs_run_one_by_one(command, folder):
     """Of these a run stands in MLflow while the job is under way."""
     arguments = quadratic(8, "hydra/launcher=basic", n_jobs=2)

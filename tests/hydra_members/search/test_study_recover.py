@@ -11,7 +11,8 @@ import pytest
 from optuna.storages.journal._storage import JournalOperation
 from optuna.trial import TrialState
 from study_runs import Kept, check_whole, journal, quadratic, states
-from study_toy import calls, search
+from study_toy import APP, calls, search
+from study_toy import SEARCH as SEARCH_OF_TOY
 
 SPACE = ["x=interval(0,2)", "hydra/sweeper/sampler=random", "hydra.sweeper.sampler.seed=5", "hydra.sweeper.n_jobs=2"]
 ENQUEUED = "hydra.sweeper.enqueue=[{x:1.5}]"
@@ -32,18 +33,19 @@ def writes(folder: Path) -> int:
 MOMENTS = ["before", "middle", "after"]
 
 
-@pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=pytest.mark.soak) for part in (1, 2))])
+@pytest.mark.parametrize("part", [1, *(pytest.param(part, marks=pytest.mark.soak) for part in (0, 2, 3, 4, 5, 6))])
 def test_killed_at_every_write(command, whole, tmp_path, part):
     """Of the study's file. The second start finds the torn line, the trials that nobody runs, those that were failed
     and not queued, and goes on to the same points."""
     number = writes(whole.folder)
     assert number >= 15
-    for write in range(1 + part, number + 1, 3):
+    for write in range(1 + part, number + 1, 7):
         folder = tmp_path / str(write)
         folder.mkdir()
-        moment = MOMENTS[(write // 3) % 3]
+        moment = MOMENTS[(write // 7) % 3]
         dying = f"{{_target_:study_dying.Dying,path:{folder}/optuna.log,write:{write},moment:{moment}}}"
-        first = search(command, folder, 4, *SPACE, ENQUEUED, f"hydra.sweeper.storage={dying}")
+        arguments = [*SEARCH_OF_TOY, "hydra.sweeper.n_trials=4", *SPACE, ENQUEUED, f"hydra.sweeper.storage={dying}"]
+        (first,) = command.start(folder, [arguments], APP).wait()
         if first.status != 0:  # the sign of life is given when there is time
             assert first.status == -signal.SIGKILL
         search(command, folder, 4, *SPACE, ENQUEUED).succeeded()

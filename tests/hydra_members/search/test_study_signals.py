@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import signal
+import time
 
 import pytest
 from study_runs import ONE_STEP, SWEEP, Kept, check_whole, ended_jobs, states, until
-
-from command_line import QUIET
 
 NAMED = [*SWEEP, *ONE_STEP, "hydra.sweeper.study_name=s", "optimizer.lr=interval(0,2)", "hydra.sweeper.n_jobs=4"]
 RANDOM = [*NAMED, "hydra/sweeper/sampler=random", "hydra.sweeper.n_trials=8"]
 FOR_EVER = ["trainer.max_epochs=100000000", "hydra.sweeper.confirm=0"]
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+SIGINT = pytest.param(signal.SIGINT, 130, marks=pytest.mark.soak)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), SIGINT])
 def test_stopped_and_gone_on_with(command, folder, number, status):
     command(folder, *RANDOM, "hydra.sweeper.n_trials=2", "hydra.sweeper.confirm=0").succeeded()
     started = command.start(folder, [[*RANDOM, *FOR_EVER]])
@@ -39,6 +41,7 @@ def test_stopped_and_gone_on_with(command, folder, number, status):
     assert kept.settings()[2:6] == asked
 
 
+@pytest.mark.soak
 def test_stopped_while_a_job_runs_by_itself(command, folder):
     basic = ["hydra/launcher=basic", "hydra.sweeper.n_jobs=2", "hydra.sweeper.n_trials=2"]
     started = command.start(folder, [[*RANDOM, *basic, *FOR_EVER]])
@@ -52,6 +55,7 @@ def test_stopped_while_a_job_runs_by_itself(command, folder):
     check_whole(kept, 2)
 
 
+@pytest.mark.soak
 def test_stopped_again_while_it_tidies_up(command, folder):
     """Whoever is impatient loses nothing: the next start finds it."""
     started = command.start(folder, [[*RANDOM, *FOR_EVER]])
@@ -66,8 +70,9 @@ def test_stopped_again_while_it_tidies_up(command, folder):
 
 def test_killed_at_the_very_beginning(command, folder):
     """Before there is a study."""
-    result = command(folder, *RANDOM, kill_after=0.02)
-    assert result.status == -signal.SIGKILL
-    assert QUIET in RANDOM
+    started = command.start(folder, [RANDOM])
+    time.sleep(0.02)
+    started.kill()
+    assert started.wait()[0].status == -signal.SIGKILL
     command(folder, *RANDOM).succeeded()
     check_whole(Kept(folder), 8)

@@ -40,6 +40,7 @@ def test_in_a_file(command, folder, n):
     check_shared(share(command, folder, n, "optuna.log"), n)
 
 
+@pytest.mark.soak
 def test_in_sqlite(command, folder):
     check_shared(share(command, folder, 24, f"sqlite:///{folder / 'optuna.db'}"), 24)
 
@@ -57,7 +58,7 @@ def test_the_same_trials_as_one_alone(command, folder, new_folder):
     assert both.settings() == Kept(alone).settings()
 
 
-@pytest.mark.parametrize("where", [pytest.param("file", marks=pytest.mark.soak), "postgresql"])
+@pytest.mark.parametrize("where", ["file", pytest.param("postgresql", marks=pytest.mark.soak)])
 def test_one_of_two_is_killed(command, folder, where, request):
     """The other, which is alive, does what the dead one had begun."""
     storage = request.getfixturevalue("postgres").database() if where == "postgresql" else "optuna.log"
@@ -96,6 +97,7 @@ def is_by(trial: FrozenTrial, pid: int) -> bool:
     return trial.user_attrs["worker"].rsplit("|", 3)[1] == str(pid)
 
 
+@pytest.mark.soak
 def test_both_go_on_after_a_kill(command, folder):
     """Both find what the dead one has left: results that were not told, and trials that were not run."""
     arguments = quadratic(24, n_jobs=8)
@@ -120,6 +122,7 @@ def tells(line: bytes) -> bool:
     return entry["op_code"] == JournalOperation.SET_TRIAL_STATE_VALUES and entry["state"] == TrialState.COMPLETE
 
 
+@pytest.mark.soak
 def test_one_that_is_stopped_is_alive(command, folder):
     """Its trials are its own (Ctrl-Z, a debugger): the other ends without them, and it does them when it goes on."""
     arguments = quadratic(24, "hydra.sweeper.lease=0.5", n_jobs=4)
