@@ -72,6 +72,7 @@ def _as_a_process(folder: Path, argv: list[str], environ: dict[str, str], store:
         warnings.simplefilter("default")
         for name, value in REMEMBERED.items():
             patch.setattr(name, copy.copy(value), raising=False)
+        patch.setattr(gc, "freeze", lambda: None)  # its garbage would stay
         Plugins.instance()  # they put their configurations into the store once
         patch.setattr(ConfigStore.instance(), "repo", copy.deepcopy(ConfigStore.instance().repo))
         patch.setattr("hydra._internal.utils.is_under_debugger", lambda: False)  # it reads the source of all frames
@@ -84,7 +85,6 @@ def _as_a_process(folder: Path, argv: list[str], environ: dict[str, str], store:
             yield
         finally:
             GlobalHydra.instance().clear()
-            gc.unfreeze()
             gc.enable()
             logger.handlers[:], logger.level = logged, level
             for number, handler in handlers.items():
