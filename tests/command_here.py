@@ -86,6 +86,8 @@ def _as_a_process(folder: Path, argv: list[str], environ: dict[str, str], store:
         finally:
             GlobalHydra.instance().clear()
             gc.enable()
+            for handler in set(logger.handlers) - set(logged):
+                handler.close()
             logger.handlers[:], logger.level = logged, level
             for number, handler in handlers.items():
                 signal.signal(number, handler)

@@ -18,6 +18,7 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 import pytest
 import torch
 from filelock import FileLock
+from hydra.core.plugins import Plugins
 
 import process_counts
 
@@ -29,7 +30,10 @@ MEMORY = "/dev/shm"
 
 
 def pytest_configure() -> None:
-    """Folders in memory, where there is room: databases wait for the disk after every write."""
+    """Hydra executes the files of its plugins when it looks for them, whether they are imported or not: before any
+    test imports a class that derives from theirs. Folders in memory, where there is room: databases wait for the disk
+    after every write."""
+    Plugins.instance()
     if os.path.isdir(MEMORY) and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 4e9:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", MEMORY)
 

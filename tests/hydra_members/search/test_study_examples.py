@@ -15,6 +15,7 @@ from command_here import Command
 from command_line import Result
 
 APPS = Path(__file__).with_name("apps")
+FEWER = "hydra.sweeper.n_trials=8"
 HALVES = [k / 2 for k in range(-11, 11)]  # range(-5.5, 5.5, step=0.5)
 
 
@@ -160,15 +161,15 @@ def test_the_grid(examples: Examples, n_trials: int) -> None:
 
 
 def test_search_space(examples: Examples) -> None:
-    found = sweep(examples, "sphere.py", f"--config-dir={APPS / 'more'}", "--config-name=search_space")
-    assert_best_of_a_sphere(found, 20)
+    found = sweep(examples, "sphere.py", f"--config-dir={APPS / 'more'}", "--config-name=search_space", FEWER)
+    assert_best_of_a_sphere(found, 8)
     assert {each["x"] for each in found.jobs} <= {*HALVES, 5.5}
     assert {each["y"] for each in found.jobs} <= {-5, 0, 5}
 
 
 def test_a_configuration_that_names_the_old_class(examples: Examples) -> None:
-    found = sweep(examples, "sphere.py", f"--config-dir={APPS / 'more'}", "--config-name=written_out")
-    assert len(found.jobs) == 20
+    found = sweep(examples, "sphere.py", f"--config-dir={APPS / 'more'}", "--config-name=written_out", FEWER)
+    assert len(found.jobs) == 8
     assert all(0.0001 <= each["x"] <= 0.1 and each["y"] in (32, 64, 128, 256) for each in found.jobs)
     assert found.results["best_value"] == max(map(square, found.jobs)) == square(found.results["best_params"])
 
@@ -185,8 +186,9 @@ def assert_pareto_front(found: Sweep, n_trials: int) -> None:
 
 @pytest.mark.parametrize("sampler", ["nsgaii", *(pytest.param(s, marks=pytest.mark.soak) for s in ("motpe", "random"))])
 def test_several_objectives(examples: Examples, sampler: str) -> None:
-    found = sweep(examples, "multi-objective.py", f"hydra/sweeper/sampler={sampler}", "hydra.sweeper.sampler.seed=123")
-    assert_pareto_front(found, 20)
+    how = [f"hydra/sweeper/sampler={sampler}", "hydra.sweeper.sampler.seed=123", FEWER]
+    found = sweep(examples, "multi-objective.py", *how)
+    assert_pareto_front(found, 8)
     assert {each["x"] for each in found.jobs} <= {k / 2 for k in range(10)}
     assert {each["y"] for each in found.jobs} <= {k / 2 for k in range(6)}
 
@@ -201,8 +203,8 @@ def test_several_objectives_with_the_space_on_the_command_line(examples: Example
 
 @pytest.mark.parametrize("arguments", [[], ["max_z_difference_from_x=0.3", "hydra/sweeper/sampler=random"]])
 def test_custom_search_space(examples: Examples, arguments: list[str]) -> None:
-    found = sweep(examples, "custom-search-space-objective.py", *arguments)
-    assert len(found.jobs) == 20
+    found = sweep(examples, "custom-search-space-objective.py", *arguments, FEWER)
+    assert len(found.jobs) == 8
     for each in found.jobs:
         assert each.keys() >= {"x", "y", "z", "+w"}
         assert abs(each["z"] - each["x"]) <= (0.3 if arguments else 0.5)
@@ -219,7 +221,7 @@ def test_custom_search_space_of_a_key_that_is_set(examples: Examples) -> None:
 
 
 def test_the_experiment_sequence(examples: Examples) -> None:
-    assert_best_of_a_sphere(sweep(examples, "sphere_sequence.py"), 20)
+    assert_best_of_a_sphere(sweep(examples, "sphere_sequence.py", FEWER), 8)
 
 
 @pytest.mark.parametrize("app", ["sphere.py", pytest.param("sphere_sequence.py", marks=pytest.mark.soak)])

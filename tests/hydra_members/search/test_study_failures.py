@@ -24,26 +24,26 @@ def test_none_is_borne(command, tmp_path):
 
 
 def test_more_than_half(command, tmp_path):
-    """Ten of twenty are half of them; the eleventh is too many."""
-    result = search(command, tmp_path, 20, *grid(20), ALL_BAD, rate(0.5))
+    """Four of eight are half of them; the fifth is too many."""
+    result = search(command, tmp_path, 8, *grid(8), ALL_BAD, rate(0.5))
     assert result.status == 1
-    assert "ValueError: x=10 is bad" in result.err
-    assert len(tried(tmp_path)) == 11
+    assert "ValueError: x=4 is bad" in result.err
+    assert len(tried(tmp_path)) == 5
 
 
 def test_half(command, tmp_path):
-    result = search(command, tmp_path, 20, *grid(20), "bad=[0,1,2,3,4,5,6,7,8,9]", rate(0.5))
+    result = search(command, tmp_path, 8, *grid(8), "bad=[0,1,2,3]", rate(0.5))
     assert result.status == 0, result.err
-    assert len(tried(tmp_path)) == 20
-    assert states(Kept(tmp_path).trials) == {"COMPLETE": 10, "FAIL": 10}
-    assert Kept(tmp_path).study.best_params == {"x": 10}
+    assert len(tried(tmp_path)) == 8
+    assert states(Kept(tmp_path).trials) == {"COMPLETE": 4, "FAIL": 4}
+    assert Kept(tmp_path).study.best_params == {"x": 4}
 
 
 def test_earlier_starts_count(command, tmp_path):
-    """Of 8 all failed; of 20 three more are too many."""
-    assert search(command, tmp_path, 8, *grid(20), ALL_BAD).status == 1
-    assert search(command, tmp_path, 20, *grid(20), ALL_BAD, rate(0.5)).status == 1
-    assert tried(tmp_path) == list(range(11))
+    """Of 3 all failed; of 8 two more are too many."""
+    assert search(command, tmp_path, 3, *grid(8), ALL_BAD).status == 1
+    assert search(command, tmp_path, 8, *grid(8), ALL_BAD, rate(0.5)).status == 1
+    assert tried(tmp_path) == list(range(5))
 
 
 def test_it_stays_stopped(command, tmp_path):
@@ -56,11 +56,11 @@ def test_it_stays_stopped(command, tmp_path):
 
 
 def test_all_are_borne_and_nothing_came_of_it(command, tmp_path):
-    result = search(command, tmp_path, 20, *grid(20), ALL_BAD)
+    result = search(command, tmp_path, 6, *grid(6), ALL_BAD)
     assert result.status == 1
-    said = "0 of the 20 trials that have ended are complete; the first that failed: ValueError: x=0 is bad"
+    said = "0 of the 6 trials that have ended are complete; the first that failed: ValueError: x=0 is bad"
     assert said in result.err
-    assert len(tried(tmp_path)) == 20
+    assert len(tried(tmp_path)) == 6
 
 
 SAID = {
