@@ -85,6 +85,9 @@ def _as_a_process(folder: Path, argv: list[str], environ: dict[str, str], store:
             yield
         finally:
             GlobalHydra.instance().clear()
+            for name, module in list(sys.modules.items()):
+                if str(getattr(module, "__file__", None)).startswith(f"{folder}/"):
+                    del sys.modules[name]
             gc.enable()
             for handler in set(logger.handlers) - set(logged):
                 handler.close()
