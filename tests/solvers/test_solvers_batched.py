@@ -74,7 +74,7 @@ def assert_as_alone(
 @pytest.mark.parametrize("noise", [*SIDE_BY_SIDE, *ONE_BY_ONE], ids=str)
 def test_each_as_if_alone(noise: Noise, shared: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Weights of zero, as in a bootstrap; an offset; blocks of a few members."""
-    monkeypatch.setattr(problems, "CACHED", 400)
+    monkeypatch.setattr(problems, "MEMBERS_CACHED", 400)
     rng = np.random.default_rng(0)
     K, n = (6, 60) if noise in SIDE_BY_SIDE else (2, 60)
     D, y = drawn(noise, rng, K, n, shared)

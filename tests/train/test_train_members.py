@@ -76,7 +76,7 @@ some_in_ci = pytest.mark.parametrize(
 )
 
 
-@pytest.mark.parametrize(("name", "optimizer"), product())
+@pytest.mark.parametrize(("name", "optimizer"), list(product()))
 def test_members_with_data_of_their_own(name, optimizer):
     """Data seeds and noise levels differ; members 8 to 11 share the data of others, with other seeds. Parameters are
     even the same bit by bit on the CPU for the noise models of the chapter, which is more than is promised."""
