@@ -195,8 +195,7 @@ def test_of_several_the_newest(command, folder):
 
 
 def test_a_task_that_does_not_know(command, tmp_path):
-    arguments = ["-m", "hydra/sweeper=grid", RESUME, "x=1,2"]
-    result = command.start(tmp_path, [arguments], APP).wait()[0]
+    result = command.script(tmp_path, APP, "-m", "hydra/sweeper=grid", RESUME, "x=1,2")
     assert result.status == 1
     said = "hydra.sweeper.resume=true needs a task that knows which of its jobs have ended (an attribute `recover`)"
     assert said in result.err
