@@ -8,7 +8,6 @@ import io
 import logging
 import os
 import runpy
-import shutil
 import signal
 import sys
 import traceback
@@ -36,11 +35,11 @@ REMEMBERED = {
 }
 
 
-def here(store: Path, folder: Path, arguments: tuple[str, ...], script: Path | None = None, **changes: str) -> Result:
+def here(folder: Path, arguments: tuple[str, ...], script: Path | None = None, **changes: str) -> Result:
     """What the command (or a Hydra application, as `python script` runs it) with these arguments, typed in this folder,
-    says and ends with. An MLflow store that is not there yet is a copy of `store`: making one takes a second."""
+    says and ends with."""
     out, err = io.StringIO(), io.StringIO()
-    own = _as_a_process(folder, [str(script or "noiseworks"), *arguments], environment(**changes), store)
+    own = _as_a_process(folder, [str(script or "noiseworks"), *arguments], environment(**changes))
     with own, redirect_stdout(out), redirect_stderr(err):
         status = _status(script)
     return Result(status, out.getvalue(), err.getvalue())
@@ -63,7 +62,7 @@ def _status(script: Path | None) -> int:
 
 
 @contextmanager
-def _as_a_process(folder: Path, argv: list[str], environ: dict[str, str], store: Path) -> Iterator[None]:
+def _as_a_process(folder: Path, argv: list[str], environ: dict[str, str]) -> Iterator[None]:
     """What a process has of its own, and these tests need back."""
     logger, cwd, before = logging.getLogger(), os.getcwd(), dict(os.environ)
     logged, level = logger.handlers[:], logger.level
@@ -76,7 +75,6 @@ def _as_a_process(folder: Path, argv: list[str], environ: dict[str, str], store:
         Plugins.instance()  # they put their configurations into the store once
         patch.setattr(ConfigStore.instance(), "repo", copy.deepcopy(ConfigStore.instance().repo))
         patch.setattr("hydra._internal.utils.is_under_debugger", lambda: False)  # it reads the source of all frames
-        patch.setattr("noiseworks.tracking.store._create", lambda database: shutil.copy(store, database))
         patch.setattr(sys, "argv", argv)
         patch.setattr(sys, "path", [str(Path(argv[0]).parent), *sys.path])
         os.chdir(folder)
@@ -107,20 +105,17 @@ def _set(environ: dict[str, str]) -> None:
 class Command:
     """The command: called in this process (command_here.py), several at the same time in processes of their own."""
 
-    def __init__(self, store: Path) -> None:
-        self.store = store  # an MLflow store with nothing in it
-
     @cached_property
     def server(self) -> Server:
         """Starting it takes seconds: only if it is needed."""
         return Server()
 
     def __call__(self, folder: Path, *arguments: str, **changes: str) -> Result:
-        return here(self.store, folder, arguments, **changes)
+        return here(folder, arguments, **changes)
 
     def script(self, folder: Path, script: Path, *arguments: str, **changes: str) -> Result:
         """A Hydra application, as `python script` runs it."""
-        return here(self.store, folder, arguments, script, **changes)
+        return here(folder, arguments, script, **changes)
 
     def together(self, folder: Path, commands: Sequence[Sequence[str]], **changes: str) -> list[Result]:
         """Several at the same time."""

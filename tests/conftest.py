@@ -21,6 +21,7 @@ from filelock import FileLock
 from hydra.core.plugins import Plugins
 
 import process_counts
+from noiseworks.tracking import store
 
 if TYPE_CHECKING:
     from command_here import Command
@@ -38,8 +39,9 @@ def pytest_configure() -> None:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", MEMORY)
 
 
-def pytest_sessionstart() -> None:
-    process_counts.count()
+def pytest_sessionstart(session: pytest.Session) -> None:
+    if session.config.getoption("numprocesses", None) in (None, 0):  # a worker, or there are none
+        process_counts.count()
 
 
 def pytest_collection_finish() -> None:
@@ -63,22 +65,42 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 
 @pytest.fixture(scope="session")
-def command(fresh_store: Path) -> Iterator[Command]:
+def command() -> Iterator[Command]:
     """command(folder, *arguments, **environment) -> Result: the command, in this process (command_here.py)."""
     from command_here import Command
 
-    command = Command(fresh_store)
+    command = Command()
     yield command
     command.close()
 
 
-@pytest.fixture(scope="session")
-def fresh_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An MLflow store with nothing in it: making one takes 2 s."""
-    from noiseworks.tracking.store import open_store
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of all workers."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
+
+@pytest.fixture(scope="session", autouse=True)
+def stores_are_copied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Making an MLflow store takes 2 s: one is made, the others of this process are copies of it."""
+    path, make = shared(tmp_path_factory) / "empty.db", store._create
+
+    def copy(database: Path) -> None:
+        with FileLock(f"{path}.lock"):
+            if not path.exists():
+                make(path)
+        shutil.copy(path, database)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store, "_create", copy)
+        yield
+
+
+@pytest.fixture(scope="session")
+def fresh_store(stores_are_copied: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow store with nothing in it."""
     path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    open_store(f"sqlite:///{path}")
+    store.open_store(f"sqlite:///{path}")
     return path
 
 
@@ -95,8 +117,7 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Once for all workers: whoever comes first."""
     from command_line import environment
 
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "smoke"
+    folder = shared(tmp_path_factory) / "smoke"
     with FileLock(f"{folder}.lock"):
         if not folder.exists():
             folder.mkdir()
