@@ -31,7 +31,8 @@ def test_killed_again_and_again(command, folder, new_folder, n, kills, sampler, 
     command(folder, *arguments).succeeded()
     kept = Kept(folder)
     check_whole(kept, n)
-    assert states(kept.trials)["LOST"] > 0
+    if kills > 2:  # two may both come between two batches
+        assert states(kept.trials)["LOST"] > 0
     check_quadratic(kept)
     others = [path.name for path in folder.glob("multirun/*/*/*") if path.parent != kept.place]
     assert set(others) <= {"sweep.json"}, "a session worked elsewhere"
