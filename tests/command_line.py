@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,8 @@ from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
+
+from process_counts import STARTED
 
 QUIET = "trainer.progress_bar=false"
 MUTE = [QUIET, "tracking=none"]
@@ -89,7 +90,7 @@ def _said(folder: Path, number: int, name: str) -> str:
 
 
 class Server:
-    """The same command, fast: see command_server.py."""
+    """The same command in processes, fast: see command_server.py."""
 
     def __init__(self) -> None:
         self.process = subprocess.Popen(
@@ -101,23 +102,6 @@ class Server:
         )
         assert self.answer() == "ready"
         self.last: Started | None = None
-
-    def __call__(self, folder: Path, *arguments: str, kill_after: float | None = None, **changes: str) -> Result:
-        return self.together(folder, [arguments], kill_after, **changes)[0]
-
-    def together(
-        self, folder: Path, commands: Sequence[Sequence[str]], kill_after: float | None = None, **changes: str
-    ) -> list[Result]:
-        """Several at the same time, killed after so many seconds."""
-        started = self.start(folder, commands, **changes)
-        if kill_after is None:
-            return started.wait()
-        timer = threading.Timer(kill_after, lambda: [started.kill(number) for number in range(len(commands))])
-        timer.start()
-        try:
-            return started.wait()
-        finally:
-            timer.cancel()  # else it would kill another process of that number
 
     def start(
         self, folder: Path, commands: Sequence[Sequence[str]], script: Path | None = None, **changes: str
@@ -133,6 +117,7 @@ class Server:
             for i, arguments in enumerate(commands)
         ]
         assert self.process.stdin is not None
+        STARTED["commands forked"] += len(requests)
         self.process.stdin.write(json.dumps(requests) + "\n")
         self.process.stdin.flush()
         self.last = Started(self, logs, json.loads(self.answer()))

@@ -17,6 +17,7 @@ import sys
 import traceback
 from typing import Any, NoReturn
 
+import hydra._internal.utils
 import mlflow.pyfunc
 import optuna.importance
 import pytorch_lightning
@@ -42,6 +43,9 @@ def become(request: dict) -> None:
     for descriptor, name in ((1, "stdout"), (2, "stderr")):
         os.dup2(os.open(request[name], os.O_WRONLY | os.O_CREAT | os.O_TRUNC), descriptor)
     sys.argv = [request["script"] or "noiseworks", *request["arguments"]]
+
+
+hydra._internal.utils.is_under_debugger = lambda: False  # it reads the source of all frames, among all that is imported
 
 
 def run(script: str | None) -> NoReturn:

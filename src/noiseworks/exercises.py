@@ -23,7 +23,7 @@ from noiseworks.studies.exercise import Exercise, exercises
 from noiseworks.studies.runs import Runs
 from noiseworks.tracking.store import quieten
 
-PRELOADED = [
+PRELOADED = [  # nothing that takes a class from Hydra's plugins: Hydra executes their files anew when it looks for them
     "hydra._internal.hydra",
     "hydra_members.fast_composition",
     "hydra_members.grid",

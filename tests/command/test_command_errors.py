@@ -163,6 +163,7 @@ def test_a_gpu_where_there_is_none(command, tmp_path):
     assert runs(tmp_path) == []
 
 
+@pytest.mark.soak
 def test_the_command_itself_exits_so(tmp_path):
     result = noiseworks(tmp_path, "noise=laplac")
     assert (result.status, result.out) == (2, "")

@@ -40,6 +40,7 @@ def ask(folder: Path, *arguments: str) -> tuple[str, set[str]]:
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--cfg", "job"], ["noise=laplac"], ["optimizer.lrr=1"]])
+@pytest.mark.soak
 def test_nothing_heavy_is_imported(tmp_path, arguments):
     said, imported = ask(tmp_path, *arguments)
     assert said
@@ -49,7 +50,9 @@ def test_nothing_heavy_is_imported(tmp_path, arguments):
 
 
 def test_help_lists_every_option_and_examples(tmp_path):
-    said, _ = ask(tmp_path, "--help")
+    said, imported = ask(tmp_path, "--help")
+    assert "hydra" in imported
+    assert not HEAVY & imported
     for group in (path for path in CONF.iterdir() if path.is_dir()):
         options = sorted(path.stem for path in group.glob("*.yaml"))
         if options:

@@ -26,7 +26,10 @@ def metrics_written(folder: Path) -> int:
         return 0
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+SIGTERM = pytest.param(signal.SIGTERM, 143, marks=pytest.mark.soak)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), SIGTERM])
 def test_a_signal_leaves_a_killed_run(tmp_path, number, status):
     process = start(tmp_path, "trainer.max_epochs=100000", *PLAIN)
     try:

@@ -50,6 +50,7 @@ def test_the_installed_package_runs_with_its_own_configurations(wheel, tmp_path)
     assert read(empty, "coefficients.json")["coefficients"].keys() == {"intercept", "area", "age"}
 
 
+@pytest.mark.soak
 def test_an_installed_exercise_finds_its_parts(wheel, tmp_path):
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")

@@ -6,8 +6,8 @@ import mpmath
 import numpy as np
 import pytest
 import torch
-from noise_law import cdf as by_integration
-from noise_law import etas, f64, law, some_y
+from noise_distributions import cdf as by_integration
+from noise_distributions import etas, f64, law, some_y
 from scipy import stats
 
 from noiseworks.noise import (

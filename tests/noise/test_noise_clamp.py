@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import torch
-from noise_law import f64
+from noise_distributions import f64
 
 from noiseworks.noise import Poisson
 from noiseworks.noise.poisson import FLOOR

@@ -1,7 +1,7 @@
 """Normalization, mean, score and information of every noise model, from its nll alone."""
 
 import torch
-from noise_law import etas, f64, law, some_y
+from noise_distributions import etas, f64, law, some_y
 
 from noiseworks.noise import Noise
 from noiseworks.noise.poisson import STRAIGHT_LINKS

@@ -6,7 +6,7 @@ import mpmath
 import numpy as np
 import pytest
 import torch
-from noise_law import etas, f64, some_y
+from noise_distributions import etas, f64, some_y
 
 from noiseworks.noise import IntervalLogNormal, NegativeBinomial, StudentT
 from noiseworks.noise import negative_binomial as module

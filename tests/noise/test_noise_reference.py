@@ -6,7 +6,7 @@ import mpmath
 import numpy as np
 import pytest
 import torch
-from noise_law import f64
+from noise_distributions import f64
 from scipy import integrate, special, stats
 
 from noiseworks.noise import Contaminated, Gaussian, Huber, Laplace, LogNormal, NegativeBinomial, Poisson, StudentT

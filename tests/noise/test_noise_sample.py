@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from noise_law import cdf, etas, f64, law
+from noise_distributions import cdf, etas, f64, law
 
 N = 40_000
 # Dvoretzky-Kiefer-Wolfowitz with Massart's constant, for any law, also a discrete one:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from noise_law import etas, f64, positive_only, some_y
+from noise_distributions import etas, f64, positive_only, some_y
 from scipy.optimize import minimize_scalar
 
 import noiseworks.noise.scale

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from noise_law import etas, f64, positive_only, some_y
+from noise_distributions import etas, f64, positive_only, some_y
 
 from noiseworks.errors import UserError
 from noiseworks.noise import Contaminated, Huber, LogNormal, NegativeBinomial, Poisson, StudentT

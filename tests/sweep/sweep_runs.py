@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 import yaml
 from mlflow.entities import Run
 
-from command_line import QUIET, Result, Server, client
+from command_here import Command
+from command_line import QUIET, Result, client
 
 SMALL = [QUIET, "data=synthetic", "data.num_examples=60", "data.batch_size=16", "trainer.max_epochs=3"]
 DOUBLE = "trainer.precision=64-true"
@@ -83,7 +84,7 @@ def _numbers(run: Run) -> set[int]:
     return {int(tags[name]) + first for name, first in NUMBERS.items() if name in tags}
 
 
-def sweep(command: Server, folder: Path, *arguments: str, name: str = "s", **environment: str) -> Left:
+def sweep(command: Command, folder: Path, *arguments: str, name: str = "s", **environment: str) -> Left:
     """`noiseworks -m` with these arguments, and its folder called `name`."""
     result = command(folder, "-m", f"hydra.sweep.dir={name}", *arguments, **environment)
     return Left(folder, name, result)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from mlflow.entities import Run
+from search_study import CONFIRMS_FROM, End, own_metrics
 from sweep_batches import SMALL, run_jobs
 from sweep_jobs import Bar, composed, jobs_of, run_group
 from sweep_runs import PARENT, artifacts
-from sweep_study import CONFIRMS_FROM, End, own_metrics
 
 from command_line import client
 from hydra_members.protocol import Batch, BatchJob

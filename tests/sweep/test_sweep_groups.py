@@ -131,7 +131,8 @@ def test_groups_split_by_memory_end_the_same(command, tmp_path):
         assert_same_runs(whole, parts, 1e-9)
 
 
-@pytest.mark.parametrize("rows", ["own", pytest.param("shared", marks=pytest.mark.soak)])
+@pytest.mark.soak
+@pytest.mark.parametrize("rows", ["own", "shared"])
 def test_the_estimate_of_memory(rows):
     """Within a factor of three of what 300 jobs of 5,000 x 10 take, in a process that has imported everything."""
     script = Path(__file__).with_name("sweep_memory.py")

@@ -182,7 +182,7 @@ def test_the_latest_metrics_are_those_of_the_answer(command, stocked, launcher):
         assert untimed(run.data.metrics) == pytest.approx(said)
 
 
-@pytest.mark.parametrize("case", ["diverging", "batches"])
+@pytest.mark.parametrize("case", ["diverging", pytest.param("batches", marks=pytest.mark.soak)])
 def test_the_journal_of_failed_jobs(command, stocked, case):
     together, alone = both(command, stocked, [*CASES[case], "seed=3"])
     assert_same_journals(together, alone, 1e-5, "FAILED")

@@ -1,4 +1,6 @@
-"""Every noise with every kind of optimizer, on shared and on own rows, in both precisions: side by side as alone."""
+"""Every noise with every kind of optimizer, on shared and on own rows, in both precisions: side by side as alone.
+
+By command, in the soak; in process all of them are in test_train_together.py."""
 
 from __future__ import annotations
 
@@ -6,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from _pytest.mark.structures import ParameterSet
 from sweep_runs import BASIC, SMALL, Left, assert_same_contents, sweep
 
 NOISES = [
@@ -38,17 +39,10 @@ def assert_same_jobs(together: Left, alone: Left) -> None:
         assert_same_contents(run, alone.children[job], together.folder, tolerance, f"job {job} {swept}")
 
 
-def product() -> list[ParameterSet]:
-    """All of it; every other noise has one way, in turn, and the rest is left to the soak."""
-    ways = [(kind, optimizers) for kind in ("shared", "own") for optimizers in OPTIMIZERS]
-    return [
-        pytest.param(noise, *way, marks=[] if i % 2 == 0 and number == i // 2 % len(ways) else pytest.mark.soak)
-        for i, noise in enumerate(NOISES)
-        for number, way in enumerate(ways)
-    ]
-
-
-@pytest.mark.parametrize(("noise", "kind", "optimizers"), product())
+@pytest.mark.soak
+@pytest.mark.parametrize("optimizers", OPTIMIZERS)
+@pytest.mark.parametrize("kind", ["shared", "own"])
+@pytest.mark.parametrize("noise", NOISES)
 def test_together_as_alone(command, stocked, noise, kind, optimizers):
     small = [argument for argument in SMALL if kind == "own" or not argument.startswith(("data=", "data.num"))]
     arguments = [*small, *rows_of(kind, stocked), f"noise={noise}", *OPTIMIZERS[optimizers], "seed=0,1"]

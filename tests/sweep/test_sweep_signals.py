@@ -40,7 +40,10 @@ def stopped(folder: Path, number: int, running: int, *arguments: str) -> Left:
         process.kill()
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+SIGINT = pytest.param(signal.SIGINT, 130, marks=pytest.mark.soak)
+
+
+@pytest.mark.parametrize(("number", "status"), [SIGINT, (signal.SIGTERM, 143)])
 def test_vectorized(tmp_path, number, status):
     """Two groups: the first has ended, of the second nothing has."""
     left = stopped(tmp_path, number, 1, "seed=0,1")
@@ -57,6 +60,7 @@ def test_vectorized(tmp_path, number, status):
     assert left.parent.data.metrics["sweep/jobs"] == 2
 
 
+@pytest.mark.soak
 def test_one_by_one(tmp_path):
     left = stopped(tmp_path, signal.SIGTERM, 2, BASIC)
     assert left.result.status == 143

@@ -72,6 +72,7 @@ def server(tmp_path):
         yield address
 
 
+@pytest.mark.soak
 def test_a_server(command, tmp_path, server):
     left = sweep(command, tmp_path, *SMALL, "seed=0,1", "optimizer.lr=0.1,0.2", MLFLOW_TRACKING_URI=server)
     left.result.succeeded()

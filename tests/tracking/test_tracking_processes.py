@@ -62,7 +62,12 @@ def test_two_processes_into_a_fresh_store(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("way", "number"), [("fast", signal.SIGTERM), ("fast", signal.SIGKILL), ("public", signal.SIGTERM)]
+    ("way", "number"),
+    [
+        ("fast", signal.SIGKILL),
+        pytest.param("fast", signal.SIGTERM, marks=pytest.mark.soak),
+        pytest.param("public", signal.SIGTERM, marks=pytest.mark.soak),
+    ],
 )
 def test_a_stopped_writer_leaves_whole_runs(
     new_store: NewStore, seed_store: Path, way: str, number: signal.Signals
