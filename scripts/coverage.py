@@ -16,11 +16,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from noiseworks.inference.batched_covariance import batched_standard_errors
 from numpy.typing import NDArray
 from scipy import stats
 
-from noiseworks.inference.uncertainty import automatic
+from noiseworks.inference.uncertainty import automatic, batched_standard_errors
 from noiseworks.noise import Gaussian, Laplace, NegativeBinomial, Noise, Poisson
 from noiseworks.solvers.batched import solve_batch, solved_batch
 from noiseworks.solvers.linear_problem import LinearProblems

@@ -11,7 +11,7 @@ import members_app
 import omegaconf
 import pytest
 from members_hydra import assert_same_jobs, start
-from test_plugins_commands import APP, VECTORIZED, App
+from test_members_commands import APP, VECTORIZED, App
 
 from hydra_members import composer as composing
 from hydra_members.composer import Composer

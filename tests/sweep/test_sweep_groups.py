@@ -194,7 +194,7 @@ def test_an_error_of_the_program_stops_only_its_group(monkeypatch):
         raise RuntimeError("no more")
 
     (group,) = make_groups(make_jobs([["seed=1"], ["seed=2"]]), GIB)
-    monkeypatch.setattr("noiseworks.sweep.group_run.train", broken)
+    monkeypatch.setattr("noiseworks.runs.execution.train", broken)
     assert [(e.status, e.failure) for e in run_group(group, Bar())] == [("FAILED", "RuntimeError: no more")] * 2
 
 

@@ -36,15 +36,19 @@ def not_unique(problem: Problem, outcome: Outcome, metrics: Mapping[str, float])
 
 
 def printed(result: JobResult) -> str | None:
-    """Coefficients beside the exact ones, then metrics by part, in the units of the data; of what is no fit its
-    metrics; None of a job that failed."""
+    """What the command prints of a fit; of what is no fit its metrics; None of a job that failed."""
     job, problem, outcome, metrics = result.job, result.problem, result.outcome, result.metrics
     if result.failure is not None or outcome is None:
         return None
     if problem is None:
         rows = [["metric", "value"], *([name, f"{value:.6g}"] for name, value in metrics.items())]
         return f"{job.experiment} in {result.seconds:.1f} s\n\n{layout(rows)}"
-    blocks = [_title(job, problem, outcome, result.seconds)]
+    return summary(_title(job, problem, outcome, result.seconds), problem, outcome, metrics)
+
+
+def summary(title: str, problem: Problem, outcome: Outcome, metrics: dict[str, float]) -> str:
+    """Coefficients beside the exact ones, then metrics by part, in the units of the data."""
+    blocks = [title]
     if problem.terms and len(outcome.failures) < len(outcome.theta):
         blocks.append(_coefficients(problem, outcome))
         blocks += not_unique(problem, outcome, metrics)
