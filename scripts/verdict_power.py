@@ -20,9 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from noiseworks.exercises import Experiment, run_all
-from noiseworks.studies.claims import Claim
+from noiseworks.studies.claims import Claim, proportion
 from noiseworks.studies.exercise import Exercise, exercises
-from noiseworks.studies.intervals import proportion
 from noiseworks.studies.runs import Runs
 
 JOURNAL = Path("verdicts.jsonl")  # a line for each seed and exercise; of two the later counts

@@ -1,4 +1,4 @@
-"""`make exercises`: every experiment run, every claim judged, the report written.
+"""`make exercises`: every experiment run, every claim judged, the report written, as files and as a run in MLflow.
 
 python -m noiseworks.exercises [--only 5 T4] [--smoke] [--from-runs] [--seed 7] [--out report]"""
 
@@ -15,13 +15,46 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
+from mlflow import MlflowClient
+from mlflow.entities import Metric
+
 from noiseworks.config.experiment import arguments
 from noiseworks.errors import UserError
-from noiseworks.report import Study, read_page, track, write_site
+from noiseworks.report import Study, read_page, write_site
+from noiseworks.report.exercise_page import Tally
 from noiseworks.studies.claims import Claim, complaint, save, verdict_table
 from noiseworks.studies.exercise import Exercise, exercises
 from noiseworks.studies.runs import Runs
-from noiseworks.tracking.store import quieten
+from noiseworks.tracking.store import experiment_id, quieten
+
+EXPERIMENT = "report"
+
+
+def track(studies: Sequence[Study], files: Sequence[Path], uri: str, note: str = "") -> str:
+    """The id of a new run, which has the files and how many claims and controls there are and came out as they should,
+    in all and of each exercise."""
+    client = MlflowClient(uri)
+    tags = {"note": note} if note else {}
+    run = client.create_run(experiment_id(uri, EXPERIMENT), run_name="report", tags=tags)
+    everything = Tally([claim for study in studies for claim in study.claims])
+    tallies = {"": everything} | {f"{study.number}/": study.tally for study in studies}
+    metrics = {f"{prefix}{name}": value for prefix, tally in tallies.items() for name, value in _counts(tally).items()}
+    at = run.info.start_time
+    client.log_batch(run.info.run_id, [Metric(name, value, at, 0) for name, value in metrics.items()])
+    for file in files:
+        client.log_artifact(run.info.run_id, str(file))
+    client.set_terminated(run.info.run_id, "FINISHED")
+    return str(run.info.run_id)
+
+
+def _counts(tally: Tally) -> dict[str, int]:
+    return {
+        "claims": tally.count("claim"),
+        "claims_agree": tally.as_hoped("claim"),
+        "controls": tally.count("control"),
+        "controls_caught": tally.as_hoped("control"),
+    }
+
 
 PRELOADED = [  # nothing that takes a class from Hydra's plugins: Hydra executes their files anew when it looks for them
     "hydra._internal.hydra",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from noiseworks.noise.scale import weighted_mean
+from noiseworks.noise.base import weighted_mean
 
 PARTS = ("train", "val", "test")
 FROM_EXACT = ("param/error", "param/relative_error")  # distances to the exact answer, where it is known

@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from noiseworks.data.base import Data, split_rows
-from noiseworks.data.examples import Examples
+from noiseworks.data.base import Data, Examples, split_rows
 from noiseworks.data.input_noise import noisy_once
 from noiseworks.data.scaling import Scaling, fit_scaling
 from noiseworks.data.synthetic import Synthetic

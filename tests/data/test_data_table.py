@@ -15,7 +15,7 @@ from data_tables import table, write, write_parquet
 
 from noiseworks.data import reading
 from noiseworks.data import table as module
-from noiseworks.data.examples import Column
+from noiseworks.data.base import Column
 from noiseworks.data.reading import delimiter
 
 FILES = Path(module.__file__).with_name("files")

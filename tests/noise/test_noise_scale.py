@@ -6,7 +6,7 @@ import torch
 from noise_distributions import etas, f64, positive_only, some_y
 from scipy.optimize import minimize_scalar
 
-import noiseworks.noise.scale
+import noiseworks.noise.base
 
 TRUE = 0.7
 K, N = 3, 200
@@ -67,8 +67,8 @@ def test_members_side_by_side_are_those_alone(scaled, data):
 def test_many_members_take_no_more_steps_than_one(scaled, monkeypatch):
     """A member that has arrived must stay there while the others walk; else 57 steps are taken instead of 6."""
     steps = []
-    derivatives = noiseworks.noise.scale._derivatives
-    monkeypatch.setattr(noiseworks.noise.scale, "_derivatives", lambda *a: steps.append(a) or derivatives(*a))
+    derivatives = noiseworks.noise.base._derivatives
+    monkeypatch.setattr(noiseworks.noise.base, "_derivatives", lambda *a: steps.append(a) or derivatives(*a))
     generator = torch.Generator().manual_seed(6)
     eta = 1 + torch.randn((500, 50), generator=generator, dtype=torch.float64)
     y = scaled.with_scale(TRUE).sample(eta, generator)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from regressor_data import NOISES, drawn
 
-from noiseworks.data.examples import Column, Examples
+from noiseworks.data.base import Column, Examples
 from noiseworks.errors import FitFailed
 from noiseworks.fit import train
 from noiseworks.model import Linear

@@ -18,8 +18,7 @@ from noiseworks.paths import experiments_folder
 from noiseworks.report.exercise_page import Study, Tally, strip
 from noiseworks.report.formula import FormulaError, inline, mathml
 from noiseworks.report.page import read_page
-from noiseworks.report.power import power
-from noiseworks.report.site import header, number, read_header, sentence
+from noiseworks.report.site import header, number, power, read_header, sentence
 from noiseworks.studies import Figure, Interval, claim, control, exactly
 from noiseworks.studies.exercise import Exercise, exercises
 

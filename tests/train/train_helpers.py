@@ -12,8 +12,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch import Tensor
 
-from noiseworks.data.base import Data
-from noiseworks.data.examples import Column, Examples
+from noiseworks.data.base import Column, Data, Examples
 from noiseworks.data.synthetic import Synthetic
 from noiseworks.model import Linear, Model
 from noiseworks.noise import AsymmetricLaplace, Noise, Poisson

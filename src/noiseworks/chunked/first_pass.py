@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from noiseworks.data.examples import Examples
+from noiseworks.data.base import Examples
 from noiseworks.data.scaling import NEGLIGIBLE, Scaling
 from noiseworks.model import Model
 from noiseworks.noise import Noise

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from noiseworks.chunked.first_pass import Totals
-from noiseworks.data.base import split_rows
+from noiseworks.data.base import Examples, split_rows
 from noiseworks.data.chunks import TableChunks, ahead, counted_from
-from noiseworks.data.examples import Examples
 from noiseworks.data.scaling import Scaling, fit_scaling
 from noiseworks.data.table import Table
 from noiseworks.errors import UserError

@@ -51,7 +51,7 @@ class Job:
 
     @property
     def measures(self) -> bool:
-        """Whether it is no fit: see `noiseworks.runs.measurement`."""
+        """Whether it is no fit: see `noiseworks.runs.execution`."""
         return self.config["task"] == "measure"
 
     @property

@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
+from noiseworks.data.base import Column, Examples
 from noiseworks.data.columns import Roles, is_text, plain, refuse_text, stray, stray_text
 from noiseworks.data.encoding import MAX_LEVELS, design, feature_names, finite, levels, positive
-from noiseworks.data.examples import Column, Examples
 from noiseworks.data.reading import ParquetRows, check_names, no_rows, readable
 from noiseworks.errors import UserError
 

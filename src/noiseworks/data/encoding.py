@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
+from noiseworks.data.base import Column, Examples
 from noiseworks.data.columns import Roles, is_text, plain, refuse_stray_text, refuse_text
-from noiseworks.data.examples import Column, Examples
 from noiseworks.errors import UserError
 
 MAX_LEVELS = 100

@@ -18,8 +18,7 @@ from torch import Tensor
 from noiseworks.streams import generator
 
 if TYPE_CHECKING:
-    from noiseworks.data.base import Data
-    from noiseworks.data.examples import Examples
+    from noiseworks.data.base import Data, Examples
 
 Shift = Callable[[Tensor, Tensor], Tensor]  # D of Z, and e: D of Z + e; see `Model.shifted`
 

@@ -14,10 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from noiseworks.data.base import Data, Shape
+from noiseworks.data.base import Column, Data, Examples, Shape
 from noiseworks.data.columns import not_there
 from noiseworks.data.encoding import examples
-from noiseworks.data.examples import Column, Examples
 from noiseworks.errors import UserError
 from noiseworks.streams import generator
 

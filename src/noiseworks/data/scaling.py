@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from noiseworks.noise.scale import weighted_mean
+from noiseworks.noise.base import weighted_mean
 
 if TYPE_CHECKING:
-    from noiseworks.data.examples import Examples
+    from noiseworks.data.base import Examples
     from noiseworks.noise import Noise
 
 NEGLIGIBLE = 1e-12  # of the largest value of a column: so small a spread is rounding

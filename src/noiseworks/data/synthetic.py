@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor
 
-from noiseworks.data.base import Data, Shape
-from noiseworks.data.examples import Column, Examples
+from noiseworks.data.base import Column, Data, Examples, Shape
 from noiseworks.errors import UserError
 from noiseworks.streams import generator
 

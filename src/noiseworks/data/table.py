@@ -9,11 +9,10 @@ from pathlib import Path
 
 from hydra.utils import to_absolute_path
 
-from noiseworks.data.base import Data
+from noiseworks.data.base import Data, Examples
 from noiseworks.data.chunks import Passes, TableChunks, survey, used_columns
 from noiseworks.data.columns import Roles
 from noiseworks.data.encoding import encode
-from noiseworks.data.examples import Examples
 from noiseworks.data.reading import ParquetRows, existing, parquet_files, read, readable
 from noiseworks.errors import UserError
 

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from noiseworks.errors import UserError
-from noiseworks.noise.base import Noise, Scale, log, positive
-from noiseworks.noise.scale import above_rounding, weighted_mean
+from noiseworks.noise.base import Noise, Scale, above_rounding, log, positive, weighted_mean
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,10 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from noiseworks.noise.base import Noise, Scale, positive
+from noiseworks.noise.base import Noise, Scale, above_rounding, minimize_over_log_scale, positive, weighted_mean
 from noiseworks.noise.gaussian import HALF_LOG_2PI
 from noiseworks.noise.lattice import expectation_points, off_grid
-from noiseworks.noise.scale import above_rounding, minimize_over_log_scale, weighted_mean
 
 NODES, WEIGHTS = (torch.from_numpy(part) for part in np.polynomial.legendre.leggauss(12))
 NODES, WEIGHTS = NODES[6:], WEIGHTS[6:]  # on [0, 1], of an even function

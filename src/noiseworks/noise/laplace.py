@@ -7,8 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from noiseworks.noise.base import Noise, Scale, log, positive
-from noiseworks.noise.scale import above_rounding, weighted_mean
+from noiseworks.noise.base import Noise, Scale, above_rounding, log, positive, weighted_mean
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,8 +11,7 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from noiseworks.data.base import Data
-from noiseworks.data.examples import Column, Examples
+from noiseworks.data.base import Column, Data, Examples
 from noiseworks.errors import FitFailed, UserError
 from noiseworks.fit import train
 from noiseworks.model import Linear

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from noiseworks.config.renames import current
-from noiseworks.data.examples import Column
+from noiseworks.data.base import Column
 from noiseworks.data.scaling import Scaling
 from noiseworks.errors import UserError
 

@@ -9,7 +9,7 @@ import torch
 
 from noiseworks.errors import UserError
 from noiseworks.noise import Huber, Laplace
-from noiseworks.noise.scale import above_rounding
+from noiseworks.noise.base import above_rounding
 from noiseworks.solvers.design import Design, TransformedDesign
 from noiseworks.solvers.glm import fit_glm
 from noiseworks.solvers.least_squares import check_varies, factored, fitted_scale, refined

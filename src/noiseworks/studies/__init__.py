@@ -1,6 +1,19 @@
 """What the studies in experiments/ share: runs read back, intervals, claims and their verdicts, figures."""
 
-from noiseworks.studies.claims import Claim, claim, control
+from noiseworks.studies.claims import (
+    Claim,
+    Interval,
+    claim,
+    control,
+    exactly,
+    mean,
+    proportion,
+    quantile,
+    ratio_of_means,
+    slope,
+    variance,
+    variance_ratio,
+)
 from noiseworks.studies.figures import (
     COLORS,
     INK,
@@ -14,17 +27,6 @@ from noiseworks.studies.figures import (
     series,
     theory,
     ticks,
-)
-from noiseworks.studies.intervals import (
-    Interval,
-    exactly,
-    mean,
-    proportion,
-    quantile,
-    ratio_of_means,
-    slope,
-    variance,
-    variance_ratio,
 )
 from noiseworks.studies.runs import Run, Runs, Sweep
 

@@ -22,7 +22,7 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 from numpy.typing import ArrayLike, NDArray
 
-from noiseworks.studies.intervals import Interval
+from noiseworks.studies.claims import Interval
 
 # Okabe & Ito's, told apart by the colour-blind; those that are readable on white and on black.
 COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]

@@ -16,7 +16,7 @@ import torch
 
 import noiseworks
 from noiseworks.config.job import Job
-from noiseworks.data.examples import Examples
+from noiseworks.data.base import Examples
 from noiseworks.outcome import Outcome
 from noiseworks.runs.artifacts import mean_over_members
 from noiseworks.runs.result import JobResult

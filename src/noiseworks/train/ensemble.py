@@ -16,7 +16,7 @@ from noiseworks.exact import SolutionCache, cheap
 from noiseworks.metrics import PARTS, Metric, metrics_of
 from noiseworks.model import Model
 from noiseworks.noise import Noise
-from noiseworks.noise.scale import weighted_mean
+from noiseworks.noise.base import weighted_mean
 from noiseworks.problem import Part, Problem
 from noiseworks.solvers.solution import Solution
 from noiseworks.streams import generator

@@ -14,7 +14,7 @@ from torch.nn import Parameter
 from noiseworks.data.minibatches import MinibatchBlock
 from noiseworks.model import Model
 from noiseworks.noise import Noise
-from noiseworks.noise.scale import weighted_mean
+from noiseworks.noise.base import weighted_mean
 from noiseworks.train.ensemble import Ensemble, Member
 from noiseworks.train.optimizers import make_stepper
 
