@@ -19,8 +19,7 @@ import torch
 from numpy.typing import NDArray
 from scipy import stats
 
-from noiseworks.inference.batched_covariance import batched_standard_errors
-from noiseworks.inference.uncertainty import automatic
+from noiseworks.inference.uncertainty import automatic, batched_standard_errors
 from noiseworks.noise import Gaussian, Laplace, NegativeBinomial, Noise, Poisson
 from noiseworks.solvers.batched import solve_batch, solved_batch
 from noiseworks.solvers.linear_problem import LinearProblems

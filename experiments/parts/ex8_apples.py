@@ -6,8 +6,7 @@ import numpy as np
 from hydra.utils import instantiate
 from numpy.typing import NDArray
 
-from noiseworks.inference.batched_covariance import batched_standard_errors
-from noiseworks.inference.uncertainty import uncertainty
+from noiseworks.inference.uncertainty import batched_standard_errors, uncertainty
 from noiseworks.noise import NegativeBinomial, Poisson
 from noiseworks.solvers.batched import solved_batch
 from noiseworks.solvers.linear_problem import LinearProblem, LinearProblems

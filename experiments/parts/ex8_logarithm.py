@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from noiseworks.inference.batched_covariance import batched_standard_errors
+from noiseworks.inference.uncertainty import batched_standard_errors
 from noiseworks.noise import Poisson
 from noiseworks.solvers.batched import solve_batch, solved_batch
 from noiseworks.solvers.linear_problem import LinearProblems
