@@ -56,18 +56,17 @@ def timed(module: Any, name: str) -> Iterator[list[float]]:
 
 def sweep(*arguments: str) -> dict[str, float]:
     """One study: seconds in all, in the launcher and in training, and the best value."""
-    import noiseworks.sweep.group_run as training
-
-    from hydra_members import current as _current
+    import noiseworks.runs.execution as training
     from hydra_members.search import search as _search
-    from noiseworks.cli import main
+    from noiseworks.cli import Command
 
     sys.argv = ["noiseworks", "-m", "hydra/sweeper=optuna", *arguments]
     with timed(_search, "launch_numbered") as launcher, timed(training, "train") as trained:
-        started = time.perf_counter()
-        main()
+        started, command = time.perf_counter(), Command()
+        command.start()
+        command.end_sweep(None)
         whole = time.perf_counter() - started
-    return {"whole": whole, "jobs": sum(launcher), "training": sum(trained), "best": _current.study.best_value}
+    return {"whole": whole, "jobs": sum(launcher), "training": sum(trained), "best": command.study.best_value}
 
 
 def cost(sampler: str, trials: int) -> Iterator[Row]:

@@ -27,9 +27,6 @@ from command_line import Result, Server, Started, environment
 
 # What modules remember, and a process of its own would not know.
 REMEMBERED = {
-    "noiseworks.signals._came": [],
-    "noiseworks.sweep.callback.SweepBegins.config": None,
-    "hydra_members.current.study": None,
     "mlflow.tracking._tracking_service.utils._tracking_uri": None,
     "mlflow.tracking.fluent._active_experiment_id": None,
 }

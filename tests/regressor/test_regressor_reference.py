@@ -73,7 +73,7 @@ def test_summary_as_r_prints_it() -> None:
     rows = {line.split()[0]: line.split()[1:] for line in text.splitlines() if line.strip()}
     assert rows["x1"] == ["1.29529", "0.368024", "3.52", "0.00263", "0.518823", "2.07175"]
     assert rows["intercept"][3] == "0.00375"
-    assert "standard errors by iid: errors of the same law in every row; 17 degrees of freedom" in text
+    assert "standard errors by iid: errors of the same distribution in every row; 17 degrees of freedom" in text
     assert "R-squared 0.913577, log-likelihood -52.2878, AIC 114.576, BIC 119.798" in text
     text = LinearRegressor("poisson").fit(WARP, BREAKS).summary(level=0.9)
     rows = {line.split()[0]: line.split()[1:] for line in text.splitlines() if line.strip()}

@@ -17,7 +17,7 @@ from noiseworks.solvers.likelihood import Likelihood
 from noiseworks.solvers.linear_problem import Array
 
 HOW = {
-    "iid": "errors of the same law in every row",
+    "iid": "errors of the same distribution in every row",
     "information": "the noise model is right",
     "HC0": "nothing but independent rows",
 }

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
+from functools import cache
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 import torch
+import yaml
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-import noiseworks.noise
 from noiseworks.errors import UserError
 from noiseworks.noise import Noise
+from noiseworks.paths import conf_folder
 from noiseworks.solvers.linear_problem import Array
 
 
+@cache
 def noise_classes() -> dict[str, type[Noise]]:
-    exported = (getattr(noiseworks.noise, name) for name in noiseworks.noise.__all__)
-    return {kind.name: kind for kind in exported if not inspect.isabstract(kind)}
+    """Name -> class, of all of conf/noise."""
+    files = sorted((conf_folder() / "noise").glob("*.yaml"))
+    targets = [yaml.safe_load(file.read_text())["_target_"].rpartition(".") for file in files]
+    kinds: list[type[Noise]] = [getattr(import_module(module), name) for module, _, name in targets]
+    return {kind.name: kind for kind in kinds}
 
 
 def make_noise(noise: str | Noise, params: Mapping[str, Any] | None) -> Noise:

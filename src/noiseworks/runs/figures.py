@@ -22,7 +22,7 @@ def quantile_residuals(noise: Noise, eta: Tensor, y: Tensor, generator: torch.Ge
     """Standard normal if the model is right (Dunn and Smyth, "Randomized quantile residuals", 1996): (n,).
 
     For counts Phi^-1(u), u uniform between P(Y < y) and P(Y <= y); for location-scale noise (transform(y) - eta) /
-    scale, which has the noise's own law.
+    scale, which has the noise's own distribution.
     """
     if not noise.counts:
         scale = 1.0 if noise.scale_value is None else noise.scale_value

@@ -58,7 +58,7 @@ def _shape(job: Job) -> Shape | None:
 
 
 def group_key(job: Job, shape: Shape) -> Hashable:
-    """Equal for jobs that differ only in what members may differ in: seeds, data seeds and laws, learning rates,
+    """Equal for jobs that differ only in what members may differ in: seeds, data seeds and noise, learning rates,
     schedules, decay, momentum, initial scales, noise scales."""
     data = job.data
     common = (
