@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 
 from command_line import Result, Server, Started, environment
@@ -80,6 +81,7 @@ def _as_a_process(folder: Path, argv: list[str], environ: dict[str, str]) -> Ite
             yield
         finally:
             GlobalHydra.instance().clear()
+            HydraConfig.instance().cfg = None
             for name, module in list(sys.modules.items()):
                 if str(getattr(module, "__file__", None)).startswith(f"{folder}/"):
                     del sys.modules[name]

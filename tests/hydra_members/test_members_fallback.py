@@ -2,6 +2,7 @@
 
 import ast
 import random
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from members_hydra import assert_same_jobs, start
 from test_members_commands import APP, VECTORIZED, App
 
+from command_line import Result, environment, finish
 from hydra_members import composer as composing
 from hydra_members.composer import Composer
 
@@ -68,18 +70,29 @@ def test_one_line_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplo
     assert "known for hydra-core 1.3.8 and omegaconf 2.3.1" in line
 
 
+class Interpreter:
+    """One of its own: the module must not have been imported."""
+
+    def script(self, folder: Path, script: Path, *arguments: str, **changes: str) -> Result:
+        pipe = subprocess.PIPE
+        command = [sys.executable, str(script), *arguments]
+        return finish(
+            subprocess.Popen(command, cwd=folder, env=environment(**changes), stdout=pipe, stderr=pipe, text=True)
+        )
+
+
 def test_the_command_without_the_private_module(tmp_path: Path) -> None:
     folders = tmp_path / "known", tmp_path / "unknown"
     told = []
     for folder in folders:
         folder.mkdir()
-        app = App(folder)
+        app = App(folder, Interpreter())
         if folder.name == "unknown":
             (folder / "app.py").write_text(f"import sys\nsys.modules['hydra_members.hydra_internals'] = None\n{APP}")
         done = app.run(*VECTORIZED, "n=3,4", "size=small,large")
         [batch] = app.told()
         told.append({key: value for key, value in batch.items() if key not in ("folders", "sweep_dir")})
-        assert done.stdout.count("Jobs are composed one by one") == (folder.name == "unknown")
+        assert done.out.count("Jobs are composed one by one") == (folder.name == "unknown")
     assert told[0] == told[1]
 
 

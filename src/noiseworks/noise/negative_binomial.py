@@ -97,7 +97,7 @@ def _log_rising(y: Tensor, r: Tensor) -> Tensor:
     """
     small = r.clamp_max(30.0)
     direct = torch.lgamma(y + small) - torch.lgamma(small) - torch.xlogy(y, small)
-    large = r.clamp_min(30.0)
+    large = r.clamp_min(30.0) + torch.zeros_like(y)  # of y's shape: torch's powers of one number round differently
     series = (y + large - 0.5) * torch.log1p(y / large) - y
     for k, coefficient in enumerate(STIRLING):
         series = series + coefficient * ((y + large) ** -(2 * k + 1) - large ** -(2 * k + 1))

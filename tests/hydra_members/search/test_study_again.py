@@ -77,7 +77,7 @@ def test_killed_while_it_confirms(command, folder):
     """As one that is run by itself was: its run says RUNNING, and the study knows that somebody began it."""
     arguments = in_order(2, "hydra/launcher=basic", "hydra.sweeper.n_jobs=2")
     kept = Kept(folder)
-    command(folder, *arguments).succeeded()
+    command.together(folder, [arguments])[0].succeeded()  # in a process that has died since
     (run,) = kept.children("confirm")[1]
     lines = (kept.place / "jobs.jsonl").read_text().splitlines(keepends=True)
     (kept.place / "jobs.jsonl").write_text("".join(lines[:-1]))

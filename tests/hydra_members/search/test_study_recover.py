@@ -85,8 +85,8 @@ SEARCH = [*SEARCH, "hydra.sweeper.sampler.seed=null", "hydra.sweeper.confirm=0"]
 
 @pytest.fixture
 def ended(command, folder) -> Kept:
-    """Eight jobs that ran together: some are pruned, one has failed."""
-    command(folder, *SEARCH).succeeded()
+    """Eight jobs that ran together: some are pruned, one has failed. In a process that has died since."""
+    command.together(folder, [SEARCH])[0].succeeded()
     kept = Kept(folder)
     check_whole(kept, 8)
     assert {trial.state.name for trial in kept.trials} == {"COMPLETE", "PRUNED", "FAIL"}
