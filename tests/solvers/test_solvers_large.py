@@ -9,12 +9,11 @@ from test_solvers_least_squares import digits, rational
 
 from noiseworks.errors import UserError
 from noiseworks.noise import Gaussian, Huber, NegativeBinomial, Noise, Poisson, StudentT
-from noiseworks.solvers.design import TransformedDesign, gram_design, reduce
+from noiseworks.solvers.design import TransformedDesign, gram_design, reduce, summed
 from noiseworks.solvers.glm import _descent, sample_start, start
 from noiseworks.solvers.likelihood import Likelihood, RidgePenalty
 from noiseworks.solvers.linear_problem import LinearProblem
 from noiseworks.solvers.newton import newton
-from noiseworks.solvers.row_blocks import summed
 from noiseworks.solvers.solve import solve
 
 T = torch.from_numpy
@@ -182,7 +181,7 @@ def test_a_sample_is_near_the_answer() -> None:
 )
 def test_derivatives_are_those_of_the_value(noise: Noise, monkeypatch: pytest.MonkeyPatch) -> None:
     """By central differences, in blocks of 256 rows; the step costs about 1e-10 and 1e-6."""
-    monkeypatch.setattr("noiseworks.solvers.row_blocks.CACHED", 1)
+    monkeypatch.setattr("noiseworks.solvers.design.CACHED", 1)
     D, y, e, w = (part.numpy() for part in rows(3000))
     joint = noise.scale_name is not None and noise.scale_value is None
     penalty = RidgePenalty(np.diag([0.0, 1.0, 0.5]), np.array([0.0, 0.3, -0.2]))

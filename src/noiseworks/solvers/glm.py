@@ -12,12 +12,11 @@ from scipy.linalg import null_space
 from scipy.optimize import linprog
 
 from noiseworks.errors import UserError
-from noiseworks.solvers.design import Design, TransformedDesign
+from noiseworks.solvers.design import Design, TransformedDesign, blocks
 from noiseworks.solvers.least_squares import fitted_scale
 from noiseworks.solvers.likelihood import Likelihood, RidgePenalty
 from noiseworks.solvers.linear_problem import Array, LinearProblem
 from noiseworks.solvers.newton import NewtonPoint, checked, newton
-from noiseworks.solvers.row_blocks import blocks
 
 TINY = 1e-5  # a rate; on the way to zero an algorithm that stops at rounding errors is far below it
 MOVED = 1e-6  # of a unit step: less is a rounding error

@@ -9,9 +9,8 @@ import torch
 from scipy.linalg import solve_triangular
 
 from noiseworks.errors import UserError
-from noiseworks.solvers.design import Design, gram_design, reduce
+from noiseworks.solvers.design import Design, Parts, blocks, gram_design, reduce, summed
 from noiseworks.solvers.linear_problem import Array, LinearProblem
-from noiseworks.solvers.row_blocks import Parts, blocks, summed
 from noiseworks.solvers.solution import Solution
 from noiseworks.solvers.stationarity import gradient, is_perfect
 

@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from noiseworks.noise import Noise
-from noiseworks.solvers.design import Design, TransformedDesign
+from noiseworks.solvers.design import Design, Parts, TransformedDesign, summed
 from noiseworks.solvers.linear_problem import Array, LinearProblem
-from noiseworks.solvers.row_blocks import Parts, summed
 
 
 @dataclass(frozen=True)
