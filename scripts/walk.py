@@ -125,7 +125,9 @@ def are_rows(path: str) -> Callable[[Any], bool]:
             return str(value) == path
         if type(value).__module__.split(".")[0] not in ("numpy", "torch", "pyarrow"):
             return False
-        shape = tuple(getattr(value, "shape", ())) or ((len(value),) if "Array" in type(value).__name__ else ())
+        shape = getattr(value, "shape", ())
+        shape = tuple(shape) if isinstance(shape, tuple) else ()  # of a class it is a descriptor
+        shape = shape or ((len(value),) if "Array" in type(value).__name__ else ())
         return shape[:1] == (ROWS,) or shape[:2] == (1, ROWS)
 
     return test
