@@ -307,15 +307,16 @@ def run_tests(area: str, checkout: Path, limit: float = LIMIT) -> dict[str, Any]
     options = ["-x", "-vv", "-n", WORKERS, "--dist", "load", "--maxschedchunk", "4", "--tb", "no", *left_out]
     python = str(checkout / ".venv/bin/python")
     command = ["nice", "-n", "5", python, "-m", "pytest", "-p", "no:cacheprovider", *options, *tests]
-    started, said, spent, failed = time.monotonic(), room / "said", 0.0, list[str]()
+    started, said, spent, polls, failed = time.monotonic(), room / "said", 0.0, 0, list[str]()
     with said.open("w") as log:
         process = subprocess.Popen(command, cwd=checkout, env=environment, stdout=log, stderr=log)
     try:
         while process.poll() is None and not failed:
             time.sleep(1)
+            polls += 1  # not the clock: all of it may be stopped for a while
             failed = [line for line in said.read_text().splitlines() if " FAILED " in line or " ERROR " in line]
             spent = max(spent, sum(_seconds(each) for each in _marked(mark)))
-            if spent > int(WORKERS) * limit or time.monotonic() - started > PATIENCE * limit:
+            if spent > int(WORKERS) * limit or polls > PATIENCE * limit:
                 break
         status = process.poll()
     finally:
@@ -331,7 +332,7 @@ def run_tests(area: str, checkout: Path, limit: float = LIMIT) -> dict[str, Any]
         raise SystemExit(f"somebody has ended the tests (signal {-status})")
     outcome = "caught" if failed or status else "limit" if status is None else "missed"
     took = {"seconds": round(time.monotonic() - started), "of processor": round(spent)}
-    return {"outcome": outcome, **took, "said": failed[0].split("] ")[-1] if failed else last}
+    return {"outcome": outcome, **took, "said": failed[0].partition("%] ")[2] if failed else last}
 
 
 def _marked(mark: str) -> Iterator[Path]:
