@@ -1,5 +1,4 @@
-"""Three workers on two cores, as tests often wait for what they started; one thread each, since threads that wait for
-each other cost more than they give."""
+"""Two workers on two cores; one thread each, since threads that wait for each other cost more than they give."""
 
 from __future__ import annotations
 
@@ -111,20 +110,31 @@ def stocked(fresh_store: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.fixture(scope="session")
-def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where all exercises were run in their small form, as `make exercises SMOKE=1` does; stdout beside the report.
-    Once for all workers: whoever comes first."""
+def exercises(tmp_path_factory: pytest.TempPathFactory, name: str, *arguments: str) -> Path:
+    """Where exercises were run in their small form; stdout beside the report. Once for all workers: whoever comes
+    first."""
     from command_line import environment
 
-    folder = shared(tmp_path_factory) / "smoke"
+    folder = shared(tmp_path_factory) / name
     with FileLock(f"{folder}.lock"):
         if not folder.exists():
             folder.mkdir()
-            command = [sys.executable, "-m", "noiseworks.exercises", "--smoke"]
+            command = [sys.executable, "-m", "noiseworks.exercises", "--smoke", *arguments]
             done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=900)
             for name, text in (("stdout", done.stdout), ("stderr", done.stderr), ("status", str(done.returncode))):
                 (folder / name).write_text(text)
     said = [(folder / name).read_text() for name in ("stdout", "stderr")]
     assert (folder / "status").read_text() == "0", "\n".join(text[-3000:] for text in said)
     return folder
+
+
+@pytest.fixture(scope="session")
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All exercises, as `make exercises SMOKE=1` runs them."""
+    return exercises(tmp_path_factory, "smoke")
+
+
+@pytest.fixture(scope="session")
+def few_exercises(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two short ones."""
+    return exercises(tmp_path_factory, "few", "--only", "T8", "T9")

@@ -97,7 +97,8 @@ def make_problem(data: Data, noise: Noise, model: Model, val_fraction: float, re
     if "intercept" in examples.features:
         raise UserError(f"The column 'intercept' of {examples.source} has the name of the constant; rename it.")
     rows = split_rows(data, len(examples), val_fraction, replicate)
-    examples = noisy_once(examples, rows["train"], data, replicate)
+    if data.input_noise > 0 and not data.fresh_noise:
+        examples = noisy_once(examples, rows["train"], data, replicate)
     scaling = Scaling.none(len(examples.features))
     if data.standardize:
         scaling = fit_scaling(examples.take(rows["train"]), noise, model.intercept)

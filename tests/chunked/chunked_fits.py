@@ -43,7 +43,7 @@ def table(path: Path, memory_mb: int | None, **settings: Any) -> Table:
 
 def held(path: Path, noise: Noise, model: Model = LINEAR, method: str = "auto", **settings: Any) -> Outcome:
     data = table(path, None, **settings)
-    assert not data.streams
+    assert not data.in_chunks
     problem = make_problem(data, noise.with_scale(None), model, data.val_fraction or 0.0, 0)
     return solve_exactly([_member(problem, noise, method)], [solve_problem(problem, noise)])
 
@@ -58,7 +58,7 @@ def streamed_problem(
     path: Path, noise: Noise, model: Model = LINEAR, memory_mb: int = 1, method: str = "auto", **settings: Any
 ) -> ChunkedProblem:
     data = table(path, memory_mb, **settings)
-    assert data.streams
+    assert data.in_chunks
     check_chunkable(noise, model, Exact(method), 1, data.source)
     return chunked_problem(data, noise.with_scale(None), model, data.val_fraction or 0.0, 0, quiet=True)
 

@@ -62,6 +62,7 @@ def test_training_is_refused_before_a_run_is_started(folder, command, tmp_path):
     assert not runs(tmp_path)
 
 
+@pytest.mark.soak
 def test_jobs_of_a_sweep(folder, command, tmp_path):
     arguments = [*SHOP, f"data.path={folder / 'shop'}", FEATURES, "data.memory_mb=1", *MUTE]
     said = command(tmp_path, "-m", *arguments, "noise=poisson,gaussian,student_t")

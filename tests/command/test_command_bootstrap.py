@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from command_line import MUTE, output_folder, read
 
@@ -60,6 +61,7 @@ def test_as_numpy(command, tmp_path):
     assert formula["standard_errors"]["a"] < 0.8 * found["standard_errors"]["a"]
 
 
+@pytest.mark.soak
 def test_a_seed_is_a_draw(command, tmp_path):
     found = [fit(command, tmp_path / f"{i}", *BOOTSTRAP, f"seed={s}")[0]["intervals"] for i, s in enumerate((5, 5, 6))]
     assert found[0] == found[1] != found[2]

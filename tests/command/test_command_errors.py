@@ -11,6 +11,10 @@ import pytest
 import torch
 
 from command_line import noiseworks, runs
+from fast_configs import configuration
+from noiseworks.config.job import make_job
+from noiseworks.errors import UserError
+from soaked import every
 
 TEXTS = {
     "good.csv": "y,a,b\n1,2,3\n2,1,4\n3,5,5\n4,1,6\n2,2,2\n5,3,1\n1,1,7\n3,4,4\n4,4,1\n2,6,3\n",
@@ -69,28 +73,43 @@ CASES = [
     (["data=table", "data.target=y"], ["data.path", "not set"]),
     # values
     (["seed=-1"], ["seed=-1", "0"]),
+    (["optimizer.lr=fast"], ["optimizer.lr=fast", "number"]),
+    (["trainer.max_epochs=0"], ["trainer.max_epochs=0", "1"]),
+    (["trainer.patience=3", "data.val_fraction=0"], ["trainer.patience=3", "data.val_fraction"]),
+    (["trainer.devices=0"], ["trainer.devices=0"]),
+    (["data.target=3"], ["data.target: shipped:houses.csv has no column 3"]),
+    (["~data.path"], ["data", "path"]),
+    (["trainer=tpu"], ["trainer", "tpu", "trainer=cpu"]),
+    (["tracking.uri=sqlite:mlflow.db"], ["tracking.uri=sqlite:mlflow.db", "sqlite:///"]),
+    (["tracking.uri=sqlite:///good.csv"], ["tracking.uri", "good.csv", "SQLite"]),
+    (["optimizer=exact", "model=two_layer"], ["optimizer=exact", "model=", "linear"]),
+    (["seed"], ["seed"]),
+    (["optimizer.lr="], ["optimizer.lr", "number"]),
+    (["data.features=[area"], ["data.features=[area"]),
+    (["seed=1,2"], ["seed", "-m"]),
+    (["data.path=${nowhere}"], ["nowhere"]),
+    (["+optimizer.extra=1"], ["optimizer", "extra"]),
+    (["+data.extra=1"], ["data", "extra"]),
+    (["~optimizer.lr"], ["optimizer", "lr"]),
+    (["--config-dir=nowhere"], ["nowhere"]),
+    (["--config-name=nowhere"], ["nowhere"]),
+]  # fmt: skip
+VALUES = [
     (["seed=1.5"], ["seed=1.5", "whole"]),
     (["seed=true"], ["seed=", "whole"]),
     (["seed=null"], ["seed=", "whole"]),
     (["data.seed=-3"], ["data.seed=-3"]),
     (["replicates=0"], ["replicates=0", "1"]),
     (["task=predict"], ["task=predict", "fit"]),
-    (["optimizer.lr=fast"], ["optimizer.lr=fast", "number"]),
     (["optimizer.lr=null"], ["optimizer.lr=null", "number"]),
     (["optimizer.lr=-1"], ["optimizer", "-1"]),
     (["optimizer=adam", "optimizer.lr=fast"], ["optimizer", "fast"]),
     (["optimizer=adam", "optimizer.betas=[0.9,1.5]"], ["optimizer=adam", "1.5"]),
     (["trainer.max_epochs=ten"], ["trainer.max_epochs=ten", "whole number"]),
-    (["trainer.max_epochs=0"], ["trainer.max_epochs=0", "1"]),
     (["trainer.max_epochs=2.5"], ["trainer.max_epochs=2.5", "whole number"]),
     (["trainer.precision=16"], ["trainer.precision=16", "32-true"]),
     (["trainer.patience=0"], ["trainer.patience=0"]),
-    (["trainer.patience=3", "data.val_fraction=0"], ["trainer.patience=3", "data.val_fraction"]),
-    (["trainer.devices=0"], ["trainer.devices=0"]),
-    (["data.target=3"], ["data.target: shipped:houses.csv has no column 3"]),
-    (["~data.path"], ["data", "path"]),
     (["data.features=3"], ["data.features=3", "list"]),
-    (["trainer=tpu"], ["trainer", "tpu", "trainer=cpu"]),
     (["data.batch_size=0"], ["data.batch_size=0", "1"]),
     (["data.batch_size=many"], ["data.batch_size=many", "whole number"]),
     (["data.val_fraction=1"], ["data.val_fraction=1", "below 1"]),
@@ -109,23 +128,10 @@ CASES = [
     (["schedule=inverse_sqrt", "schedule.decay_steps=0"], ["schedule.decay_steps=0"]),
     (["tracking.figures=some"], ["tracking.figures=some", "auto"]),
     (["tracking.curve_points=0"], ["tracking.curve_points=0"]),
-    (["tracking.uri=sqlite:mlflow.db"], ["tracking.uri=sqlite:mlflow.db", "sqlite:///"]),
-    (["tracking.uri=sqlite:///good.csv"], ["tracking.uri", "good.csv", "SQLite"]),
     (["model.init_scale=-1"], ["model.init_scale=-1"]),
     (["model=two_layer", "model.width=0"], ["model.width=0"]),
     (["model=two_layer", "model.activation=gelu"], ["model.activation=gelu", "relu"]),
-    (["optimizer=exact", "model=two_layer"], ["optimizer=exact", "model=", "linear"]),
     # grammar
-    (["seed"], ["seed"]),
-    (["optimizer.lr="], ["optimizer.lr", "number"]),
-    (["data.features=[area"], ["data.features=[area"]),
-    (["seed=1,2"], ["seed", "-m"]),
-    (["data.path=${nowhere}"], ["nowhere"]),
-    (["+optimizer.extra=1"], ["optimizer", "extra"]),
-    (["+data.extra=1"], ["data", "extra"]),
-    (["~optimizer.lr"], ["optimizer", "lr"]),
-    (["--config-dir=nowhere"], ["nowhere"]),
-    (["--config-name=nowhere"], ["nowhere"]),
 ]  # fmt: skip
 
 
@@ -141,7 +147,7 @@ def is_a_sentence_or_two(message: str) -> bool:
     return bool(re.fullmatch(r"noiseworks: [^\n]{10,600}\n", message)) and "Traceback" not in message
 
 
-@pytest.mark.parametrize(("arguments", "parts"), CASES, ids=[" ".join(arguments) for arguments, _ in CASES])
+@pytest.mark.parametrize(("arguments", "parts"), every(3, CASES), ids=[" ".join(arguments) for arguments, _ in CASES])
 def test_a_mistake_is_named(command, folder, arguments, parts):
     result = command(folder, *arguments)
     assert result.status == 2
@@ -151,6 +157,16 @@ def test_a_mistake_is_named(command, folder, arguments, parts):
         assert part in result.err, f"{part!r} is not in {result.err!r}"
     assert not (folder / "mlflow.db").exists()
     assert not (folder / "mlartifacts").exists()
+
+
+@pytest.mark.parametrize(("arguments", "parts"), VALUES, ids=[" ".join(arguments) for arguments, _ in VALUES])
+def test_a_value_is_named(arguments, parts):
+    """In this process: what the command says of it is the error's text."""
+    with pytest.raises(UserError) as error:
+        make_job(*configuration(arguments)).members()
+    assert is_a_sentence_or_two(f"noiseworks: {error.value}\n"), error.value
+    for part in parts:
+        assert part in str(error.value), f"{part!r} is not in {error.value}"
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

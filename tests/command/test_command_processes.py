@@ -81,6 +81,7 @@ def crowd(command, tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.mark.soak
 def test_four_commands_at_once_are_four_runs(crowd):
     """The first to come makes the store and the experiment."""
     found = runs(crowd)
@@ -90,6 +91,7 @@ def test_four_commands_at_once_are_four_runs(crowd):
     assert [e.name for e in client(crowd).search_experiments()].count("default") == 1
 
 
+@pytest.mark.soak
 def test_four_commands_at_once_have_files_of_their_own(crowd):
     assert len(list(crowd.glob("outputs/*/*"))) == 4
     for run in runs(crowd):

@@ -12,10 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from soaked import all_but
+
 ROOT = Path(__file__).parents[2]
 BLOCKS = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
 COMMANDS = [line for block in BLOCKS for line in block.splitlines() if line]
 RUN = [command for command in COMMANDS if command.startswith("noiseworks")]
+LONG = [line for line in RUN if re.search(r"n_trials|range\(|bootstrap|replicates=100", line)]
 # The environment of these tests stands in for the .venv that make would set up first.
 MAKE = ["make", "-s", f"BIN={Path(sys.executable).parent}", "READY="]
 SHOP = """price,weather,sold
@@ -48,7 +51,7 @@ def test_the_commands_are_found():
     assert {"make train", "make test", "make ui"} <= set(COMMANDS)
 
 
-@pytest.mark.parametrize("line", RUN)
+@pytest.mark.parametrize("line", all_but(RUN, *LONG))
 def test_command(command, line, tmp_path):
     """In this process; the first also as the shell finds it, below."""
     shop(tmp_path)
@@ -61,6 +64,7 @@ def test_command(command, line, tmp_path):
         assert re.search(r"^the best:|^the best is trial |^the Pareto front, ", done.out, re.MULTILINE)
 
 
+@pytest.mark.soak
 def test_a_command_as_the_shell_finds_it(tmp_path):
     shop(tmp_path)
     done = subprocess.run(shlex.split(RUN[0]), cwd=tmp_path, env=environment(), capture_output=True, text=True)
@@ -68,6 +72,7 @@ def test_a_command_as_the_shell_finds_it(tmp_path):
     assert "nll per example" in done.stdout
 
 
+@pytest.mark.soak
 def test_make_train(tmp_path):
     shutil.copy2(ROOT / "Makefile", tmp_path)
     done = subprocess.run(
@@ -85,6 +90,7 @@ def test_make_test_runs_pytest_on_all_tests():
     assert shlex.split(done.stdout)[1:] == ["-m", "pytest"]
 
 
+@pytest.mark.soak
 def test_make_ui_serves_the_runs(tmp_path):
     shutil.copy2(ROOT / "Makefile", tmp_path)
     makefile = (tmp_path / "Makefile").read_text()

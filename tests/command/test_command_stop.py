@@ -3,6 +3,7 @@
 import pytest
 
 from command_line import runs
+from soaked import every
 
 EXPERIMENT = "# @package _global_\ntask: measure\n"
 LOSSES = {
@@ -34,7 +35,7 @@ def test_a_single_run(tmp_path, lost, how):
     assert run.info.status == {"replaced": "KILLED", "swallowed": "FINISHED"}[how]
 
 
-@pytest.mark.parametrize("launcher", ["vectorized", "basic"])
+@pytest.mark.parametrize("launcher", every(2, ["vectorized", "basic"]))
 @pytest.mark.parametrize("how", LOSSES)
 def test_a_sweep_does_not_go_on(tmp_path, lost, how, launcher):
     """No second job; the parent says why."""

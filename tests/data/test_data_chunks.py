@@ -24,8 +24,8 @@ def folder(path, files: int = 3, rows: int = 2_000, **columns):
     return path
 
 
-def stream(path, **settings):
-    return table(path, memory_mb=1, **settings).stream(Passes(0, quiet=True))
+def chunks(path, **settings):
+    return table(path, memory_mb=1, **settings).chunks(Passes(0, quiet=True))
 
 
 def test_a_folder_is_read_whole_in_the_order_of_its_names(tmp_path):
@@ -50,12 +50,12 @@ def test_whole_numbers_in_one_file_and_fractions_in_another(tmp_path):
     path = folder(tmp_path / "t", files=1)
     write_parquet(path / "1.parquet", y=[1, 2], a=[0.5, 1.5], c=["u", "v"])
     assert table(path).examples(0).X[-2:, 0].tolist() == [0.5, 1.5]
-    assert torch.cat([block.X for block in stream(path).blocks()])[-2:, 0].tolist() == [0.5, 1.5]
+    assert torch.cat([block.X for block in chunks(path).blocks()])[-2:, 0].tolist() == [0.5, 1.5]
 
 
 def test_blocks_are_the_rows_in_memory(tmp_path):
     path = folder(tmp_path / "t")
-    held, blocks = table(path).examples(0), list(stream(path).blocks())
+    held, blocks = table(path).examples(0), list(chunks(path).blocks())
     assert max(map(len, blocks)) <= LEAST
     assert len(blocks) >= 6
     assert torch.equal(held.X, torch.cat([block.X for block in blocks]))
@@ -69,21 +69,21 @@ def test_dictionaries_booleans_and_the_index_of_pandas(tmp_path):
     frame.index = [5, 6, 7]
     frame.to_parquet(tmp_path / "t.parquet")
     held = table(tmp_path / "t.parquet").examples(0)
-    (block,) = stream(tmp_path / "t.parquet").blocks()
+    (block,) = chunks(tmp_path / "t.parquet").blocks()
     assert held.features == block.features == ("c=b", "t")
     assert torch.equal(held.X, block.X)
 
 
-def test_what_is_streamed(tmp_path):
+def test_what_is_read_in_chunks(tmp_path):
     """More than memory_mb at 64 bytes a number: 16,384 numbers a mebibyte. Columns that are not used do not count."""
     path = write_parquet(tmp_path / "t.parquet", y=np.zeros(8_193), a=np.zeros(8_193), b=np.zeros(8_193))
-    assert table(path, memory_mb=1).streams
-    assert not table(path, memory_mb=2).streams
-    assert not table(path, memory_mb=None).streams
-    assert table(path, memory_mb=1, features=["a"]).streams
-    assert not table(path, memory_mb=1, features=[]).streams
+    assert table(path, memory_mb=1).in_chunks
+    assert not table(path, memory_mb=2).in_chunks
+    assert not table(path, memory_mb=None).in_chunks
+    assert table(path, memory_mb=1, features=["a"]).in_chunks
+    assert not table(path, memory_mb=1, features=[]).in_chunks
     (tmp_path / "t.csv").write_text("y,a\n" + "1,2\n" * 20_000)
-    assert not table(tmp_path / "t.csv", memory_mb=1).streams
+    assert not table(tmp_path / "t.csv", memory_mb=1).in_chunks
     with pytest.raises(UserError, match=r"data\.memory_mb=0"):
         table(path, memory_mb=0)
 
@@ -101,7 +101,7 @@ def test_the_digest_follows_the_values(tmp_path):
 def test_a_broken_file_of_a_folder(tmp_path):
     path = folder(tmp_path / "t")
     (path / "9.parquet").write_bytes(b"PAR1 no more")
-    for call in (lambda: table(path).examples(0), lambda: table(path, memory_mb=1).streams):
+    for call in (lambda: table(path).examples(0), lambda: table(path, memory_mb=1).in_chunks):
         with pytest.raises(UserError, match=r"data\.path=.* cannot be read"):
             call()
 
@@ -110,7 +110,7 @@ def test_two_columns_of_one_name(tmp_path):
     twice = pa.table([pa.array([1.0]), pa.array([2.0])], names=["y", "y"])
     pa.parquet.write_table(twice, tmp_path / "t.parquet")
     with pytest.raises(UserError, match="more than one column named 'y'"):
-        stream(tmp_path / "t.parquet")
+        chunks(tmp_path / "t.parquet")
 
 
 def test_items_are_made_ahead_in_order_and_errors_come_through():

@@ -1,4 +1,5 @@
-"""All exercises in their small form, through the real command: what `make exercises SMOKE=1` does."""
+"""Exercises in their small form, through the real command: some of them, and in the soak all, as `make exercises
+SMOKE=1` runs them."""
 
 import json
 import math
@@ -16,15 +17,21 @@ QUESTIONS = ["1.1", "1.2", "1.3", "2", "3", *(f"4.{i}" for i in range(1, 5)), "5
 QUESTIONS += ["7.1", "7.2", "7.3", *(f"8.{i}" for i in range(1, 5)), *(f"T{i}" for i in range(1, 10))]
 
 
-@pytest.fixture(scope="module")
-def verdicts(smoke):
+@pytest.fixture(params=["few_exercises", pytest.param("smoke", marks=pytest.mark.soak)])
+def verdicts(request):
+    return json.loads((request.getfixturevalue(request.param) / "report" / "verdicts.json").read_text())
+
+
+@pytest.fixture
+def all_verdicts(smoke):
     return json.loads((smoke / "report" / "verdicts.json").read_text())
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("question", QUESTIONS)
-def test_every_question_has_a_claim_and_a_control(verdicts, question):
+def test_every_question_has_a_claim_and_a_control(all_verdicts, question):
     kinds = Counter(
-        v["kind"] for v in verdicts if v["exercise"].split(".")[: question.count(".") + 1] == question.split(".")
+        v["kind"] for v in all_verdicts if v["exercise"].split(".")[: question.count(".") + 1] == question.split(".")
     )
     assert kinds["claim"] >= 1
     assert kinds["control"] >= 1
@@ -64,6 +71,7 @@ def test_pages_answer_in_one_sentence(path):
         assert answer.rstrip().endswith(".")
 
 
+@pytest.mark.soak
 def test_the_report_is_there(smoke):
     assert {path.stem for path in (smoke / "report").glob("*.html")} == {"index", *(e.number for e in exercises())}
     assert "verdicts as they should be" in (smoke / "stdout").read_text()

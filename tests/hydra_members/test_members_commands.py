@@ -121,6 +121,7 @@ def test_a_batch_gets_all_jobs_at_once(app: App) -> None:
     assert done.out == ""
 
 
+@pytest.mark.soak
 def test_batches_count_on_and_all_run_before_a_failure_is_raised(app: App) -> None:
     done = app.run(*VECTORIZED, "n=13,4,5,6,7", "hydra.sweeper.max_batch_size=2", status=1)
     assert [batch["nums"] for batch in app.told()] == [[0, 1], [2, 3], [4]]
@@ -146,6 +147,7 @@ def test_dry_run(app: App) -> None:
     assert app.told() == []
 
 
+@pytest.mark.soak
 def test_job_folders_are_those_of_the_basic_launcher(app: App) -> None:
     app.run(*VECTORIZED, "n=3,4", "hydra.launcher.job_folders=true")
     app.run("hydra/sweeper=grid", "n=3,4", "hydra.sweep.dir=basic")
@@ -199,6 +201,7 @@ def test_a_task_without_run_batch(app: App) -> None:
     ],
 )
 @pytest.mark.parametrize("alone", [{}, {"ALONE": "1"}])
+@pytest.mark.soak
 def test_a_bad_job_stops_the_sweep_before_any_has_run(app: App, arguments: list[str], alone: dict[str, str]) -> None:
     done = app.run(*arguments, "n=3,4", "size=small,huge", status=1, **alone)
     assert "Could not find 'size/huge'" in done.err
@@ -213,6 +216,7 @@ def test_intervals_are_refused(app: App) -> None:
     assert "n=choice(...) or n=range(...)" in done.err
 
 
+@pytest.mark.soak
 def test_joblib_with_the_grid_sweeper(app: App) -> None:
     """In processes, and so in one itself."""
     arguments = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "hydra/sweeper=grid", "n=range(3,6)"]

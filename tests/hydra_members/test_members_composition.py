@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 
 from hydra_members.composer import Composer
 from hydra_members.hydra_internals import parse_number
+from soaked import every
 
 pytestmark = [
     pytest.mark.usefixtures("hydra_restore_singletons"),
@@ -46,7 +47,7 @@ def loads(composer: Composer, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return asked
 
 
-@pytest.mark.parametrize("number", range(24))
+@pytest.mark.parametrize("number", every(12, range(24)))
 def test_random_jobs_of_an_application_with_everything(number: int, tmp_path: Path) -> None:
     sweep = start(members_app.make(tmp_path))
     composer = Composer(sweep.loader, sweep.master)
@@ -55,7 +56,7 @@ def test_random_jobs_of_an_application_with_everything(number: int, tmp_path: Pa
         assert_same_jobs(sweep, composer, members_app.random_jobs(chance, length=4))
 
 
-@pytest.mark.parametrize("number", range(8))
+@pytest.mark.parametrize("number", every(8, range(8)))
 def test_random_jobs_of_noiseworks(number: int) -> None:
     sweep = start()
     composer = Composer(sweep.loader, sweep.master)
@@ -67,7 +68,7 @@ def test_random_jobs_of_noiseworks(number: int) -> None:
 
 @pytest.mark.parametrize(
     "jobs",
-    [
+    every(6, [
         [["n=1"], ["n=x"], ["n=2"]],  # a resolver fails
         [["typed.port=1", "n=1"], ["typed.port=bad", "n=5"], ["typed.port=2", "n=2"], ["typed.port=3", "n=3"]],
         [["n=4", "typed.port=1"], ["n=5", "typed.port=bad"], ["n=6", "typed.port=2"]],  # fails half way
@@ -94,7 +95,7 @@ def test_random_jobs_of_noiseworks(number: int) -> None:
         [["name=a"], ["name=b"], ["name=c/d"]],  # in hydra.sweep.dir
         [["text=${hydra.job.num}"], ["text=${hydra.job.num}"]],  # a task's configuration has no hydra node
         [["open.a=${open.b.c}", "open.b.c=1"], ["open.a=${open.b.c}", "open.b.c=[2]"]],
-    ],
+    ]),
 )  # fmt: skip
 def test_chosen_sequences(jobs: list[list[str]], tmp_path: Path) -> None:
     sweep = start(members_app.make(tmp_path))
@@ -110,6 +111,7 @@ def test_a_job_name_that_only_later_jobs_can_resolve(tmp_path: Path) -> None:
     assert_same_jobs(sweep, composer, [["n=1"], ["n=2"], ["n=3"]])
 
 
+@pytest.mark.soak
 def test_a_choice_leaves_nothing_to_the_next() -> None:
     sweep = start()
     composer = Composer(sweep.loader, sweep.master)

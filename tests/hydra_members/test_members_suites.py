@@ -7,6 +7,8 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.test_utils.launcher_common_tests import BatchedSweeperTestSuite, IntegrationTestSuite, LauncherTestSuite
 from hydra.version import _UNSPECIFIED_, VersionBase
 
+from soaked import every
+
 VECTORIZED = {"defaults": [{"override hydra/launcher": "vectorized"}, {"override hydra/sweeper": "grid"}]}
 
 # The suites do not name a version_base, so that Hydra warns of what its 1.1 did: change the working folder.
@@ -26,7 +28,7 @@ def test_the_plugins_are_found() -> None:
 
 @pytest.mark.parametrize(
     ("launcher_name", "overrides"),
-    [("vectorized", ["hydra/sweeper=grid"]), ("vectorized", []), ("basic", ["hydra/sweeper=grid"])],
+    every(3, [("vectorized", ["hydra/sweeper=grid"]), ("vectorized", []), ("basic", ["hydra/sweeper=grid"])]),
 )
 class TestLaunchers(LauncherTestSuite):
     pytestmark = hydras_own
@@ -43,6 +45,7 @@ class TestBatches(BatchedSweeperTestSuite):
     pytestmark = hydras_own
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(("task_launcher_cfg", "extra_flags"), [(VECTORIZED, ["-m"])])
 class TestCommands(IntegrationTestSuite):
     pytestmark = hydras_own

@@ -103,6 +103,7 @@ COVERED = ["gaussian", "laplace", "poisson", "huber"]
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.soak if n not in COVERED else []) for n in NOISES])
+@pytest.mark.soak
 def test_prediction_intervals_cover(name: str) -> None:
     """The probability of the interval under the true law, at a row that was not fitted, over 40 data sets of 40 rows:
     80 %, for whole numbers at least, within four standard errors of the mean and the 2 % that the approximations of

@@ -17,9 +17,9 @@ from optuna.exceptions import TrialPruned
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 from sweep_batches import SMALL
-from sweep_jobs import composed
 from sweep_runs import Left
 
+from fast_configs import configuration
 from hydra_members.protocol import Batch, BatchJob
 from noiseworks.search.summary import report_search
 from noiseworks.sweep.batch import run_batch
@@ -105,7 +105,7 @@ class Session:
         store = f"tracking.uri=sqlite:///{self.folder / 'mlflow.db'}"
         given = []
         for num, overrides in jobs.items():
-            config, choices = composed([*self.base, store, *overrides])
+            config, choices = configuration([*self.base, store, *overrides])
             given.append(BatchJob(num, list(overrides), config, choices, str(self.place / str(num))))
         return list(run_batch(Batch(given, str(self.place), 4.0, False, False, report)))
 

@@ -21,6 +21,7 @@ from search_study import CONFIRMS_FROM
 from noiseworks.runs.figures import BLUE, ORANGE
 from noiseworks.search.figures import draw_study
 from noiseworks.search.findings import Findings
+from soaked import every
 
 LONG = "optimizer.weight_decay_of_the_second_layer"
 ONE = {"history", "slice", "contour", "importances", "intermediate"}
@@ -83,7 +84,7 @@ def has_colour(image: np.ndarray, colour: str) -> bool:
     return int(np.logical_or.reduce(near).sum()) >= 20
 
 
-@pytest.mark.parametrize(("count", "direction"), [(20, "maximize"), (200, "minimize")])
+@pytest.mark.parametrize(("count", "direction"), every(2, [(20, "maximize"), (200, "minimize")]))
 def test_one_objective(tmp_path, monkeypatch, count, direction):
     drawn = draw(tmp_path, search(count, direction), monkeypatch)
     assert drawn.keys() == ONE
@@ -118,6 +119,7 @@ def overlapping(figure: Figure, renderer: RendererAgg) -> bool:
     return any(one.overlaps(other) for i, one in enumerate(boxes) for other in boxes[:i])
 
 
+@pytest.mark.soak
 def test_the_history_shows_the_best_so_far(tmp_path, monkeypatch):
     for direction, better in (("minimize", min), ("maximize", max)):
         study = search(40, direction)
@@ -138,6 +140,7 @@ def test_the_history_shows_the_best_so_far(tmp_path, monkeypatch):
         assert high - low < 100
 
 
+@pytest.mark.soak
 def test_the_slice(tmp_path, monkeypatch):
     study = search(40)
     panels = {axes.get_xlabel(): axes for axes in draw(tmp_path, study, monkeypatch)["slice"].axes}
@@ -164,6 +167,7 @@ def shown(axes: Axes) -> list[str]:
     return [label.get_text() for label in axes.get_xticklabels()]
 
 
+@pytest.mark.soak
 def test_the_contour_is_over_the_two_most_important_numbers(tmp_path, monkeypatch):
     study = search(60)
     axes = draw(tmp_path, study, monkeypatch)["contour"].axes[0]
@@ -176,6 +180,7 @@ def test_the_contour_is_over_the_two_most_important_numbers(tmp_path, monkeypatc
     assert (list(star.get_xdata()), list(star.get_ydata())) == ([best[first]], [best[second]])
 
 
+@pytest.mark.soak
 def test_what_breaks_a_constraint_is_marked(tmp_path, monkeypatch):
     study = search(40, constrained=True)
     drawn = draw(tmp_path, study, monkeypatch)
@@ -185,7 +190,7 @@ def test_what_breaks_a_constraint_is_marked(tmp_path, monkeypatch):
     assert list(drawn["history"].axes[0].lines[0].get_ydata())[:-1] == list(accumulate(feasible, min))
 
 
-@pytest.mark.parametrize("directions", [["minimize", "maximize"], ["minimize", "maximize", "minimize"]])
+@pytest.mark.parametrize("directions", every(2, [["minimize", "maximize"], ["minimize", "maximize", "minimize"]]))
 def test_several_objectives(tmp_path, monkeypatch, directions):
     study = several(60, directions)
     drawn = draw(tmp_path, study, monkeypatch)
@@ -200,6 +205,7 @@ def test_several_objectives(tmp_path, monkeypatch, directions):
     assert len(drawn["importances"].axes) == len(directions)
 
 
+@pytest.mark.soak
 def test_four_objectives_have_no_figure_of_their_front(tmp_path, monkeypatch):
     study = create_study(directions=["minimize"] * 4, sampler=RandomSampler(seed=0))
     for _ in range(5):

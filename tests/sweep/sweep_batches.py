@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from mlflow.entities import Run
-from sweep_jobs import composed
 
 from command_line import client
+from fast_configs import configuration
 from hydra_members.protocol import Batch, BatchJob
 from noiseworks.sweep.batch import run_batch
 from noiseworks.tracking.parents import StudyFacts
@@ -57,7 +57,7 @@ def run_jobs(
     store = f"tracking.uri=sqlite:///{folder / 'mlflow.db'}"
     jobs = []
     for num, overrides in enumerate(settings):
-        config, choices = composed([*base, *overrides] if "tracking=none" in base else [*base, *overrides, store])
+        config, choices = configuration([*base, *overrides] if "tracking=none" in base else [*base, *overrides, store])
         jobs.append(BatchJob(num, list(overrides), config, choices, str(place / str(num))))
     return list(run_batch(Batch(jobs, str(place), 4.0, False, False, report)))
 

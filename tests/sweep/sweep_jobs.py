@@ -7,12 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
-
+from fast_configs import configuration
 from noiseworks.config.instantiation import Pieces
 from noiseworks.config.job import make_job
-from noiseworks.paths import conf_folder
 from noiseworks.runs.execution import Circumstances, run_jobs
 from noiseworks.runs.result import JobRequest, JobResult
 from noiseworks.sweep.groups import Group
@@ -32,18 +29,9 @@ class Bar:
         self.told.append(n)
 
 
-def composed(overrides: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The configuration, resolved, and the choices."""
-    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-        config = compose("config", list(overrides), return_hydra_config=True)
-    choices = dict(config.hydra.runtime.choices)
-    task = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
-    return OmegaConf.to_container(task, resolve=True), choices
-
-
 def make_jobs(settings: Sequence[Sequence[str]], base: Sequence[str] = BASE) -> list[JobRequest]:
     """A job for each list of overrides."""
-    return jobs_of([composed([*base, *overrides]) for overrides in settings])
+    return jobs_of([configuration([*base, *overrides]) for overrides in settings])
 
 
 def jobs_of(configs: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> list[JobRequest]:

@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 
 import torch
-from sweep_jobs import Bar, composed, jobs_of, make_jobs, run_group
+from sweep_jobs import Bar, jobs_of, make_jobs, run_group
 
+from fast_configs import configuration
 from noiseworks.sweep.groups import GIB, Group, make_groups
 
 BASE = ["data=synthetic", "data.num_features=10", "trainer.max_epochs=2", "tracking=none"]
@@ -23,7 +24,7 @@ def status(key: str) -> int:
 
 
 def sizeable(own: bool) -> Group:
-    first, choices = composed([*BASE, "data.num_examples=5000"])
+    first, choices = configuration([*BASE, "data.num_examples=5000"])
     configs = [copy.deepcopy(first) for _ in range(300)]
     for seed, config in enumerate(configs):
         config["seed"] = seed

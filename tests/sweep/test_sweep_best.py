@@ -10,10 +10,11 @@ import pytest
 from mlflow.entities import Run
 from search_study import CONFIRMS_FROM, End, own_metrics
 from sweep_batches import SMALL, run_jobs
-from sweep_jobs import Bar, composed, jobs_of, run_group
+from sweep_jobs import Bar, jobs_of, run_group
 from sweep_runs import PARENT, artifacts
 
 from command_line import client
+from fast_configs import configuration
 from hydra_members.protocol import Batch, BatchJob
 from noiseworks.runs import journal
 from noiseworks.runs.journal import Row
@@ -29,7 +30,7 @@ RATES = [0.003, 0.1, 0.001, 0.03]
 
 def train(*more: str) -> list[JobResult]:
     """Jobs 0 to 3, of which 1 and 2 are the best and the worst."""
-    jobs = jobs_of([composed([*SMALL, "tracking=none", f"optimizer.lr={lr}", *more]) for lr in RATES])
+    jobs = jobs_of([configuration([*SMALL, "tracking=none", f"optimizer.lr={lr}", *more]) for lr in RATES])
     ended = [each for group in make_groups(jobs, 4 * GIB) for each in run_group(group, Bar())]
     return sorted(ended, key=lambda each: each.num)
 
@@ -118,7 +119,7 @@ class Stores:
         jobs = []
         for num, lr in enumerate(RATES):
             overrides = [f"optimizer.lr={lr}", f"tracking.uri=sqlite:///{folder / 'ab'[num % 2] / 'mlflow.db'}"]
-            jobs.append(BatchJob(num, overrides, *composed([*SMALL, *overrides]), str(self.place / str(num))))
+            jobs.append(BatchJob(num, overrides, *configuration([*SMALL, *overrides]), str(self.place / str(num))))
         run_batch(Batch(jobs, str(self.place), 4.0, False, False))
         self.end = End(self.place, None)
 

@@ -75,6 +75,7 @@ def test_what_failed_keeps_no_coefficients(fifty):
             assert names == {"config.yaml", "metrics.json", "coefficients.json"}
 
 
+@pytest.mark.soak
 def test_the_others_end_as_without_them(fifty, without):
     without.result.succeeded()
     assert len(without.children) == 42

@@ -116,6 +116,7 @@ def test_a_job_that_is_too_large_stays_alone():
     ] * 3
 
 
+@pytest.mark.soak
 def test_groups_split_by_memory_end_the_same(command, tmp_path):
     seeds = [*SMALL, DOUBLE, "seed=range(0,5)", "trainer.patience=1"]
     jobs = make_jobs([[f"seed={seed}", DOUBLE, "trainer.patience=1"] for seed in range(5)])

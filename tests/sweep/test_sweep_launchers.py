@@ -22,6 +22,7 @@ from sweep_runs import (
 )
 
 from command_line import QUIET
+from soaked import only
 
 TABLE = [QUIET, "data=table", "data.path=counts.csv", "data.target=y", "data.batch_size=16", "trainer.max_epochs=3"]
 EXTRAS = ["data.offset=o", "data.weights=w"]
@@ -92,14 +93,7 @@ def both(command, folder: Path, arguments: list[str]) -> tuple[Left, Left]:
     return together, alone
 
 
-# What other cases have in other company is left to the soak.
-LONG = {
-    "scales", "shared and own rows", "exact counts", "houses", "apples", "replicates of a table", "long", "orders",
-    "naive", "two_layer", "standardize", "patience", "adam", "trajectory",
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("case", [pytest.param(c, marks=pytest.mark.soak if c in LONG else []) for c in CASES])
+@pytest.mark.parametrize("case", only(CASES, "counts", "diverging"))
 def test_in_float64(command, stocked, case):
     together, alone = both(command, stocked, [*CASES[case], DOUBLE])
     assert together.result.status == alone.result.status, together.result.err + alone.result.err
@@ -108,7 +102,7 @@ def test_in_float64(command, stocked, case):
     ASSERT_MORE.get(case, lambda left: None)(together)
 
 
-@pytest.mark.parametrize("case", [pytest.param(c, marks=pytest.mark.soak if c != "noise" else []) for c in SINGLE])
+@pytest.mark.parametrize("case", only(SINGLE, "noise"))
 def test_in_float32(command, stocked, case):
     together, alone = both(command, stocked, SINGLE[case])
     together.result.succeeded()
@@ -174,7 +168,7 @@ ASSERT_MORE = {
 }
 
 
-@pytest.mark.parametrize("launcher", ["vectorized", "basic"])
+@pytest.mark.parametrize("launcher", only(["vectorized", "basic"], "vectorized"))
 def test_the_latest_metrics_are_those_of_the_answer(command, stocked, launcher):
     left = sweep(command, stocked, *CASES["patience with adam"], f"hydra/launcher={launcher}")
     for run in left.children.values():
@@ -183,11 +177,13 @@ def test_the_latest_metrics_are_those_of_the_answer(command, stocked, launcher):
 
 
 @pytest.mark.parametrize("case", ["diverging", pytest.param("batches", marks=pytest.mark.soak)])
+@pytest.mark.soak
 def test_the_journal_of_failed_jobs(command, stocked, case):
     together, alone = both(command, stocked, [*CASES[case], "seed=3"])
     assert_same_journals(together, alone, 1e-5, "FAILED")
 
 
+@pytest.mark.soak
 def test_the_trajectory_of_a_member_that_left(command, stocked):
     together, alone = both(command, stocked, [*CASES["diverging"], DOUBLE, "tracking.trajectory=true"])
     assert_same_runs(together, alone, 1e-9)

@@ -25,6 +25,7 @@ from noiseworks.sweep.groups import GIB, make_groups
 from noiseworks.sweep.noise_ranking import Candidate, choose_noise, paired, verdict
 from noiseworks.sweep.recording import _keep_held_out
 from noiseworks.tracking.parents import SweepFolder
+from soaked import every
 
 Array = NDArray[np.float64]
 FILES = Path(__file__).parents[2] / "src/noiseworks/data/files"
@@ -98,6 +99,7 @@ def apples(command, tmp_path_factory) -> Left:
     return sweep(command, tmp_path_factory.mktemp("apples"), *APPLES)
 
 
+@pytest.mark.soak
 def test_houses_by_scipy(houses):
     """Densities in the units of the data: that of lognormal noise is of the price, not of its logarithm."""
     houses.result.succeeded()
@@ -144,6 +146,7 @@ def test_the_parent_keeps_it(houses):
         assert parent.data.metrics[f"held_out/{noise}/standard_error"] == pytest.approx(error)
 
 
+@pytest.mark.soak
 def test_one_by_one_as_together(command, tmp_path, houses, apples):
     for name, arguments, together in (("houses", HOUSES, houses), ("apples", APPLES, apples)):
         alone = sweep(command, tmp_path, *arguments, BASIC, "tracking=none", name=name)
@@ -151,6 +154,7 @@ def test_one_by_one_as_together(command, tmp_path, houses, apples):
         assert_same(told(alone), told(together))
 
 
+@pytest.mark.soak
 def test_trained_with_other_keys(command, tmp_path):
     """Of each noise model the job with the best val/nll speaks, by the test rows that all share."""
     swept = ["noise=gaussian,laplace", "optimizer.lr=0.001,0.1", "seed=0,1", "data.seed=0", HELD_OUT]
@@ -189,6 +193,7 @@ def assert_close(ours: dict[str, tuple[float, float, float]], theirs: dict[str, 
         assert numbers == pytest.approx(theirs[noise], rel=1e-4, abs=1e-5), noise
 
 
+@pytest.mark.soak
 def test_settings_of_a_noise_model(command, tmp_path):
     """Another level is another noise model; data.weights weigh the test rows."""
     rng = np.random.default_rng(3)
@@ -214,7 +219,7 @@ def test_settings_of_a_noise_model(command, tmp_path):
         ([], "their jobs have different test rows"),  # the truth follows the assumption
     ],
 )
-@pytest.mark.parametrize("launcher", ["vectorized", "basic"])
+@pytest.mark.parametrize("launcher", every(2, ["vectorized", "basic"]))
 def test_what_cannot_be_compared(command, tmp_path, arguments, why, launcher):
     how = [HELD_OUT, "noise=gaussian,laplace", "tracking=none", f"hydra/launcher={launcher}"]
     left = sweep(command, tmp_path, *SMALL, *how, *arguments)
@@ -238,6 +243,7 @@ def test_nothing_to_compare(command, tmp_path, arguments):
     assert not (left.path / FOLDER).exists()
 
 
+@pytest.mark.soak
 def test_an_earlier_sweep_into_the_same_folder_leaves_nothing(command, tmp_path):
     same = [*SMALL, "tracking=none", "data.seed=0", "noise@data.noise=gaussian", "noise=gaussian,laplace"]
     assert "noise models on the 12 test rows" in sweep(command, tmp_path, *same, HELD_OUT).result.succeeded().out
@@ -245,6 +251,7 @@ def test_an_earlier_sweep_into_the_same_folder_leaves_nothing(command, tmp_path)
     assert "noise models" not in again.result.succeeded().out
 
 
+@pytest.mark.soak
 def test_thousands_of_jobs_leave_few_rows(tmp_path):
     """Of those that are written together only the best of each noise model is kept."""
     settings = [[f"noise={noise}", f"seed={seed}"] for noise in ("gaussian", "laplace") for seed in range(20)]
@@ -291,7 +298,7 @@ def test_streamed_rows_are_not_kept(tmp_path: Path) -> None:
 
     choice = choose_noise(tmp_path, [row(0, "gaussian", **{"test/nll": 1.0}), row(1, "laplace", **{"test/nll": 2.0})])
     assert choice is not None
-    assert "streamed rows are not kept one by one" in choice.why
+    assert "rows read in chunks are not kept one by one" in choice.why
     assert choose_noise(tmp_path, [row(0, "gaussian"), row(1, "laplace")]) is None
     assert choose_noise(tmp_path, [row(0, "laplace", **{"test/nll": 1.0})]) is None
 

@@ -210,6 +210,7 @@ def ways(command, tmp_path_factory) -> tuple[Left, Left]:
     return alone, sweep(command, folder, *SMALL, *asked, "tracking.model=false", name="together")
 
 
+@pytest.mark.soak
 def test_both_launchers_say_the_same(ways):
     alone, together = ways
     assert alone.result.status == together.result.status == 1

@@ -8,6 +8,7 @@ import pytest
 from sweep_runs import SMALL, sweep
 
 from command_line import MUTE, runs
+from soaked import every
 
 THREE = ["seed=0,1,2"]
 MISTAKES = [  # what one job of several has, and what the sentence names
@@ -32,7 +33,7 @@ MISTAKES = [  # what one job of several has, and what the sentence names
 ]
 
 
-@pytest.mark.parametrize(("arguments", "parts"), MISTAKES, ids=str)
+@pytest.mark.parametrize(("arguments", "parts"), every(6, MISTAKES), ids=str)
 def test_a_mistake_stops_the_sweep_before_it_starts(command, tmp_path, arguments, parts):
     small = SMALL if not any(a.startswith("data=") for a in arguments) else [SMALL[0]]
     left = sweep(command, tmp_path, *small, *arguments)

@@ -175,6 +175,7 @@ def test_work_stops(tmp_path, work):
     assert [is_pruned(result) for result in results] == [False] + [True] * 15
 
 
+@pytest.mark.soak
 def test_the_bar_counts_what_will_not_be_done():
     jobs = make_jobs([[f"replicates={1 + seed % 2}", "trainer.max_epochs=5"] for seed in range(6)])
     (group,) = make_groups(jobs, GIB)
@@ -210,6 +211,7 @@ def test_replicates_leave_together(tmp_path, work):
 DIVERGING = ["data.num_features=3", "noise=poisson", "data.signal=2.5", "replicates=16", "optimizer.lr=0.35"]
 
 
+@pytest.mark.soak
 def test_a_job_of_which_a_replicate_diverged(tmp_path):
     """It is nan from then on. If it is stopped then, or later, it is pruned, not failed."""
     jobs = [DIVERGING, [*DIVERGING[:3], "optimizer.lr=0.01"]]
@@ -243,6 +245,7 @@ def test_a_job_of_which_a_replicate_diverged(tmp_path):
 IMPATIENT = ["trainer.patience=2", "trainer.max_epochs=12", "optimizer.lr=0.9"]
 
 
+@pytest.mark.soak
 def test_patience_and_pruning(tmp_path, work):
     """What has ended by patience is not asked about again, and an answer that comes with its end is late."""
     jobs = [[f"seed={seed}"] for seed in range(12)]

@@ -185,6 +185,7 @@ def test_the_printed_settings(swept):
     assert rows[5:] == [["gaussian", "1e+200", "0", "3"]]
 
 
+@pytest.mark.soak
 def test_the_bar_goes_to_stderr(command, tmp_path):
     loud = [*SMALL[1:], "tracking=none", "seed=0,1"]
     shown = sweep(command, tmp_path, *loud, name="loud").result.succeeded()
@@ -193,6 +194,7 @@ def test_the_bar_goes_to_stderr(command, tmp_path):
     assert sweep(command, tmp_path, *loud, SMALL[0], name="quiet").result.succeeded().err == ""
 
 
+@pytest.mark.soak
 def test_untracked(command, tmp_path, swept):
     """Files only, and the same numbers."""
     left = sweep(command, tmp_path, *SMALL, DOUBLE, *SWEPT, "tracking=none")

@@ -44,6 +44,7 @@ SIGINT = pytest.param(signal.SIGINT, 130, marks=pytest.mark.soak)
 
 
 @pytest.mark.parametrize(("number", "status"), [SIGINT, (signal.SIGTERM, 143)])
+@pytest.mark.soak
 def test_vectorized(tmp_path, number, status):
     """Two groups: the first has ended, of the second nothing has."""
     left = stopped(tmp_path, number, 1, "seed=0,1")

@@ -29,6 +29,7 @@ def folder_of(left: Left, job: int) -> dict[str, Path]:
     return {str(path.relative_to(root)): path for path in root.rglob("*") if path.is_file()}
 
 
+@pytest.mark.soak
 def test_job_folders(command, tmp_path):
     few = [*SMALL, DOUBLE, "seed=0,1", "optimizer.lr=0.1,1e200", "schedule=constant"]
     folders = sweep(command, tmp_path, *few, "hydra.launcher.job_folders=true", name="together")
@@ -47,6 +48,7 @@ def test_job_folders(command, tmp_path):
         assert hydra["runtime"]["output_dir"] == str(folders.path / str(job))
 
 
+@pytest.mark.soak
 def test_two_sweeps_at_once_in_a_fresh_folder(command, tmp_path):
     few = [*SMALL, "seed=range(0,5)", "optimizer.lr=0.1,0.2"]
     results = command.together(tmp_path, [["-m", f"hydra.sweep.dir={name}", *few] for name in ("one", "two")])
@@ -57,6 +59,7 @@ def test_two_sweeps_at_once_in_a_fresh_folder(command, tmp_path):
     assert_same_runs(one, two, 1e-9)
 
 
+@pytest.mark.soak
 def test_joblib(command, tmp_path):
     few = [*SMALL, DOUBLE, "seed=0,1", "optimizer.lr=0.1,0.2"]
     together = sweep(command, tmp_path, *few, name="together")

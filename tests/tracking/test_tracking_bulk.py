@@ -19,6 +19,7 @@ from tracking_runs import START, connect, dataset, empty_run, plain_runs, random
 from noiseworks.tracking import bulk
 from noiseworks.tracking.finished_runs import FinishedRun, write_runs
 from noiseworks.tracking.store import local_database
+from soaked import every
 
 NewStore = Callable[[str], str]
 
@@ -44,7 +45,7 @@ def changed(**changes: Any) -> FinishedRun:
     return dataclasses.replace(plain_runs(1)[0], **changes)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", every(3, range(3)))
 def test_both_ways_leave_the_same(new_store: NewStore, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     runs = [*random_runs(seed, 6), empty_run(), *plain_runs(2)]
     fast, public = write_both(new_store, monkeypatch, runs)

@@ -50,6 +50,7 @@ def number_of_runs(uri: str) -> int:
         return 0
 
 
+@pytest.mark.soak
 def test_two_processes_into_a_fresh_store(tmp_path: Path) -> None:
     """Of a data set that both use, the store has one."""
     uri = f"sqlite:///{tmp_path}/mlflow.db"
@@ -69,6 +70,7 @@ def test_two_processes_into_a_fresh_store(tmp_path: Path) -> None:
         pytest.param("public", signal.SIGTERM, marks=pytest.mark.soak),
     ],
 )
+@pytest.mark.soak
 def test_a_stopped_writer_leaves_whole_runs(
     new_store: NewStore, seed_store: Path, way: str, number: signal.Signals
 ) -> None:

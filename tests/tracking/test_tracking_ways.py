@@ -143,6 +143,7 @@ def test_requests_are_within_what_mlflow_takes() -> None:
         assert repr(found) == repr(run.points)
 
 
+@pytest.mark.soak
 def test_over_http_the_same_is_there(
     new_store: NewStore, server: str, ways: list[str], capfd: pytest.CaptureFixture[str]
 ) -> None:

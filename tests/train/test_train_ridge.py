@@ -19,6 +19,7 @@ from noiseworks.runs.artifacts import coefficients
 from noiseworks.runs.printed_table import summary
 from noiseworks.solvers.solve import solved
 from noiseworks.train.ensemble import Member
+from soaked import every
 
 
 def exact(of, ridge):
@@ -26,7 +27,7 @@ def exact(of, ridge):
 
 
 @pytest.mark.parametrize("noise", [Gaussian(), Poisson()], ids=["gaussian", "poisson"])
-@pytest.mark.parametrize("intercept", [True, False])
+@pytest.mark.parametrize("intercept", every(2, [True, False]))
 def test_weight_decay_ends_there(noise: Noise, intercept: bool) -> None:
     """All rows in each step. Weight decay takes the intercept, too: it is zero in a standardized Gaussian fit, and for
     Poisson the two differ, unless there is none. Standardized counts have their loss divided by their mean."""

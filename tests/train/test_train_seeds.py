@@ -5,9 +5,9 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
-from train_helpers import CONF, member, problem, settings, synthetic
+from train_helpers import member, problem, settings, synthetic
 
+from fast_configs import configuration
 from noiseworks.config.job import make_job
 from noiseworks.errors import UserError
 from noiseworks.fit import train
@@ -20,8 +20,7 @@ FAST = ("data=synthetic", "data.num_examples=50", "trainer.max_epochs=2", "train
 
 
 def job(*overrides):
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        return make_job(compose("config", overrides=[*FAST, *overrides]), {})
+    return make_job(*configuration([*FAST, *overrides]))
 
 
 def fit(*overrides):
@@ -100,10 +99,9 @@ def test_replicates_have_their_own_data_order_and_initial_values():
 
 
 def test_replicates_of_a_file_share_it_where_nothing_is_split():
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        overrides = ["data=houses", "replicates=3"]
-        shared = make_job(compose("config", overrides=[*overrides, "data.val_fraction=0"]), {}).members()
-        split = make_job(compose("config", overrides=overrides), {}).members()
+    overrides = ["data=houses", "replicates=3"]
+    shared = make_job(*configuration([*overrides, "data.val_fraction=0"])).members()
+    split = make_job(*configuration(overrides)).members()
     assert len({id(m.problem) for m in shared}) == 1
     assert len({id(m.problem) for m in split}) == 3
 
@@ -132,7 +130,6 @@ def test_impossible_values_are_refused_by_name(override, message):
 
 
 def test_a_stream_needs_synthetic_data():
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        made = make_job(compose("config", overrides=["data=houses", "data.order=stream"]), {})
+    made = make_job(*configuration(["data=houses", "data.order=stream"]))
     with pytest.raises(UserError, match=r"data\.order=stream .*data=synthetic"):
         train(made.members(), made.trainer)

@@ -27,7 +27,7 @@ from noiseworks.train.ensemble import Member
 
 
 def methods(noise: Noise) -> tuple[str, ...]:
-    """Those that a stream has, the first of them that of `auto`."""
+    """Those that a table in chunks has, the first of them that of `auto`."""
     if isinstance(noise, Gaussian):
         return "iid", "information", "HC0", "HC1"
     return ("HC0", "HC1") if noise.quantile_level is not None else ("information", "HC0", "HC1")
@@ -60,8 +60,8 @@ STATIONARY = 1e-8  # the gradient of an answer that is one
 
 
 def check_chunkable(noise: Noise, model: Model, optimizer: object, replicates: int, source: str) -> None:
-    """Refuse, before the rows are read, what a stream cannot give."""
-    said = f"{source} is larger than data.memory_mb and would be streamed"
+    """Refuse, before the rows are read, what chunks cannot give."""
+    said = f"{source} is larger than data.memory_mb and would be read in chunks"
     if not isinstance(optimizer, Exact):
         raise UserError(f"{said}, which training cannot do; optimizer=exact can, or a larger data.memory_mb.")
     if not model.linear:

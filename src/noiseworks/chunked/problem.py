@@ -51,9 +51,9 @@ SPLIT = 9  # bytes a row while the rows are split: a permutation, and the part o
 
 @dataclass(frozen=True)
 class ChunkedRows:
-    """The rows of a stream and the part that each of them is in; None: all are training rows."""
+    """The rows of a table and the part that each of them is in; None: all are training rows."""
 
-    stream: TableChunks
+    chunks: TableChunks
     passes: Passes
     parts: NDArray[np.uint8] | None
 
@@ -62,7 +62,7 @@ class ChunkedRows:
     ) -> Iterator[tuple[str, Examples]]:
         """All rows, once more: (part, some of its rows). `check` may raise a UserError that names a row."""
         with self.passes(what) as bar:
-            yield from ahead(self._split(self.stream.blocks(bar.update), check))
+            yield from ahead(self._split(self.chunks.blocks(bar.update), check))
 
     def _split(self, blocks: Iterator[Examples], check: Callable[[Examples], None]) -> Iterator[tuple[str, Examples]]:
         start = 0
@@ -111,7 +111,7 @@ class ChunkedProblem(Problem):
     def sketch(self, noise: Noise) -> Sketch:
         sample = self.exact(noise, self.parts["train"])
         sample = replace(sample, weights=sample.weights / sample.weights.mean())
-        return Sketch(self.totals.small(self.scaling), self.totals.n, sample, self.rows.stream.memory)
+        return Sketch(self.totals.small(self.scaling), self.totals.n, sample, self.rows.chunks.memory)
 
 
 def chunked_problem(
@@ -119,32 +119,32 @@ def chunked_problem(
 ) -> ChunkedProblem:
     """Survey, split and first pass; every mistake in the data is found here."""
     passes = Passes(data.rows.num_rows, quiet)
-    stream = data.stream(passes)
-    if "intercept" in stream.head.features:
-        raise UserError(f"The column 'intercept' of {stream.head.source} has the name of the constant; rename it.")
-    rows = ChunkedRows(stream, passes, _split(data, stream, val_fraction, replicate))
-    counts = _counts(rows.parts, stream.num_rows)
+    chunks = data.chunks(passes)
+    if "intercept" in chunks.head.features:
+        raise UserError(f"The column 'intercept' of {chunks.head.source} has the name of the constant; rename it.")
+    rows = ChunkedRows(chunks, passes, _split(data, chunks, val_fraction, replicate))
+    counts = _counts(rows.parts, chunks.num_rows)
     totals = _first_pass(rows, data, noise, model, counts["train"])
     scaling = totals.scaling(data.standardize)
-    sample = replace(totals.examples(), total=stream.num_rows)
+    sample = replace(totals.examples(), total=chunks.num_rows)
     problem = ChunkedProblem(data, noise, model, sample, scaling, {}, rows, totals, counts)
     nothing = problem.part(sample.take(torch.arange(0)))
     problem.parts.update({"train": problem.part(sample), "val": nothing, "test": nothing})
     return problem
 
 
-def _split(data: Table, stream: TableChunks, val_fraction: float, replicate: int) -> NDArray[np.uint8] | None:
+def _split(data: Table, chunks: TableChunks, val_fraction: float, replicate: int) -> NDArray[np.uint8] | None:
     """The same rows as `split_rows` has in memory, which takes a permutation of them all."""
     if data.test_fraction == 0 and val_fraction == 0:
         return None
-    needed = SPLIT * stream.num_rows
-    if needed > stream.memory:
+    needed = SPLIT * chunks.num_rows
+    if needed > chunks.memory:
         raise UserError(
             f"data.val_fraction={val_fraction:g} and data.test_fraction={data.test_fraction:g} take a permutation of "
-            f"all {stream.num_rows} rows; data.memory_mb must be at least {-(-needed // 2**20)}."
+            f"all {chunks.num_rows} rows; data.memory_mb must be at least {-(-needed // 2**20)}."
         )
-    parts = np.zeros(stream.num_rows, dtype=np.uint8)
-    for name, index in split_rows(data, stream.num_rows, val_fraction, replicate).items():
+    parts = np.zeros(chunks.num_rows, dtype=np.uint8)
+    for name, index in split_rows(data, chunks.num_rows, val_fraction, replicate).items():
         parts[index.numpy()] = PARTS.index(name)
     return parts
 
@@ -155,7 +155,7 @@ def _counts(parts: NDArray[np.uint8] | None, num_rows: int) -> dict[str, int]:
 
 
 def _first_pass(rows: ChunkedRows, data: Table, noise: Noise, model: Model, num_train: int) -> Totals:
-    totals, num_columns = None, model.num_parameters(len(rows.stream.head.features))
+    totals, num_columns = None, model.num_parameters(len(rows.chunks.head.features))
     for name, block in rows("sums", lambda block: check_target(block, noise, data.allow_fractions)):
         if name != "train":
             continue
@@ -163,7 +163,7 @@ def _first_pass(rows: ChunkedRows, data: Table, noise: Noise, model: Model, num_
             first = Scaling.none(block.X.shape[1])
             first = fit_scaling(block, noise, model.intercept) if data.standardize else first
             wanted = sample_size(num_train, max(num_columns, 1)) if noise.quantile_level is not None else SAMPLE
-            most = rows.stream.memory // (BYTES * (num_columns + block.X.shape[1] + 3))
+            most = rows.chunks.memory // (BYTES * (num_columns + block.X.shape[1] + 3))
             size, draws = min(wanted, most, num_train), np.random.default_rng(0)
             totals = Totals(model, noise, first, Triangle(num_columns + 2), draws, size / num_train, size)
         totals.add(block)

@@ -97,11 +97,11 @@ class Job:
     def _problem(self, noise: Noise, replicate: int) -> Problem:
         """One whose rows stay on disk, where they are more than may be held."""
         data = self.data
-        if isinstance(data, Table) and data.streams:
+        if isinstance(data, Table) and data.in_chunks:
             if data.input_noise > 0:
                 raise UserError(
-                    f"data.input_noise={data.input_noise:g} is added to rows in memory, but {data.source} is streamed; "
-                    "data.memory_mb=null reads all of it."
+                    f"data.input_noise={data.input_noise:g} is added to rows in memory, but {data.source} is read in "
+                    "chunks; data.memory_mb=null reads all of it at once."
                 )
             check_chunkable(noise, self.model, self.optimizer, self.replicates, data.source)
             quiet = not self.trainer.progress_bar
@@ -132,7 +132,7 @@ def make_job(cfg: DictConfig | dict[str, Any], choices: Mapping[str, str], piece
     if config["task"] not in TASKS:
         raise UserError(f"task={config['task']} is unknown; it must be {' or '.join(TASKS)}.")
     pieces = pieces or Pieces()
-    objective = make_objective(config)
+    objective = make_objective(config["objective"], config["constraints"])
     made = {name: pieces.make(config, name) for name in PIECES}
     job = Job(config=config, choices=choices, objective=objective, **made)
     if not (job.exact or job.measures):

@@ -31,9 +31,9 @@ class Objective:
         return None
 
 
-def make_objective(config: Mapping[str, Any]) -> Objective:
-    """Whether there are such metrics is known when they have been computed."""
-    asked, most = config["objective"], config["constraints"]
+def make_objective(asked: Any, most: Any) -> Objective:
+    """Of the values of `objective` and `constraints`. Whether there are such metrics is known when they have been
+    computed."""
     names = asked if isinstance(asked, list) else [] if asked is None else [asked]
     if asked == [] or not all(_is_name(name) for name in names) or len(set(names)) < len(names):
         shown = f"[{', '.join(map(str, asked))}]" if isinstance(asked, list) else asked

@@ -105,7 +105,7 @@ class Data(ABC):
         return Shape(n, d, examples.offset is not None, examples.weights is not None)
 
     @property
-    def streams(self) -> bool:
+    def in_chunks(self) -> bool:
         """Whether the rows are too many to be held at a time."""
         return False
 

@@ -25,8 +25,6 @@ Shift = Callable[[Tensor, Tensor], Tensor]  # D of Z, and e: D of Z + e; see `Mo
 
 def noisy_once(examples: Examples, train: Tensor, data: Data, replicate: int) -> Examples:
     """All rows, noise of standard deviation data.input_noise on the features of those in `train`."""
-    if data.input_noise == 0 or data.fresh_noise:
-        return examples
     X, draw = examples.X.clone(), generator(data.seed, "input", replicate)
     X[train] += data.input_noise * torch.randn(len(train), X.shape[1], generator=draw, dtype=X.dtype)
     digest = hashlib.sha256(X.numpy().tobytes() + examples.y.numpy().tobytes()).hexdigest()[:16]

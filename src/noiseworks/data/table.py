@@ -55,7 +55,7 @@ class Table(Data):
         return _load(path, states, self.roles, self.missing, self.source)
 
     @property
-    def streams(self) -> bool:
+    def in_chunks(self) -> bool:
         """Whether it is read in chunks: what an exact fit holds of these rows is more than `memory_mb`."""
         if self.memory_mb is None or not parquet_files(self.file):
             return False
@@ -64,7 +64,7 @@ class Table(Data):
             used = used_columns(self.roles, self.roles.choose(rows.schema.names, self.source))
             return rows.num_rows * len(used) * NUMBER > self.memory_mb * MIB
 
-    def stream(self, passes: Passes) -> TableChunks:
+    def chunks(self, passes: Passes) -> TableChunks:
         """The rows in chunks; only for Parquet."""
         assert self.memory_mb is not None
         return survey(self.rows, self.roles, self.missing, self.source, self.memory_mb * MIB, passes)

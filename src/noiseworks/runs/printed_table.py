@@ -26,7 +26,7 @@ def not_unique(problem: Problem, outcome: Outcome, metrics: Mapping[str, float])
         return []
     if len(outcome.theta) > 1:
         return [f"the optimum is not unique in {100 * (1 - unique):.3g} % of the replicates"]
-    if problem.num_rows("train") > len(problem.parts["train"]):  # streamed: these are a sample
+    if problem.num_rows("train") > len(problem.parts["train"]):  # read in chunks: these are a sample
         return ["the optimum is not unique"]
     ranges = sorted(zip(problem.terms, optimal_ranges(problem).tolist()), key=lambda each: each[0] != "intercept")
     shown = [(term, f"{low:.6g}", f"{high:.6g}") for term, (low, high) in ranges]

@@ -19,8 +19,8 @@ GIB = 2**30
 
 @dataclass
 class Group:
-    """Jobs trained side by side. One whose data cannot be read, or are streamed, and one that is no fit, has no shape,
-    and is a group of its own."""
+    """Jobs trained side by side. One whose data cannot be read, or are read in chunks, and one that is no fit, has no
+    shape, and is a group of its own."""
 
     shape: Shape | None
     jobs: list[JobRequest] = field(default_factory=list)
@@ -52,7 +52,7 @@ def make_groups(jobs: Iterable[JobRequest], memory: float) -> list[Group]:
 
 def _shape(job: Job) -> Shape | None:
     try:
-        return None if job.measures or job.data.streams else job.data.shape()
+        return None if job.measures or job.data.in_chunks else job.data.shape()
     except UserError:
         return None  # said by the job itself, when its turn comes
 
@@ -117,7 +117,7 @@ def describe(groups: Sequence[Group], memory_gib: float) -> str:
     rows = [["group", "jobs", "members", "data", "noise", "model", "optimizer", "memory"]]
     for i, group in enumerate(groups[:MOST_LINES]):
         choices, shape = group.jobs[0].job.choices, group.shape
-        size = f"{shape.examples} x {shape.features}" if shape else "streamed" if _streams(group) else "unreadable"
+        size = f"{shape.examples} x {shape.features}" if shape else "in chunks" if _in_chunks(group) else "unreadable"
         settings = [f"{choices['data']} {size}", choices["noise"], choices["model"], choices["optimizer"]]
         if group.jobs[0].job.measures:
             settings = ["no fit", "", "", ""]
@@ -130,9 +130,9 @@ def describe(groups: Sequence[Group], memory_gib: float) -> str:
     return f"{text}\n\n{layout(rows)}{more}\n\n{memory}"
 
 
-def _streams(group: Group) -> bool:
+def _in_chunks(group: Group) -> bool:
     try:
-        return group.jobs[0].job.data.streams
+        return group.jobs[0].job.data.in_chunks
     except UserError:
         return False
 

@@ -92,7 +92,7 @@ def _nothing_kept(best: Mapping[str, Row]) -> NoiseChoice | None:
     if any("test/nll/count" in row.metrics for row in best.values()):
         return NoiseChoice(why="each replicate has test rows of its own; with replicates=1 they are compared")
     return NoiseChoice(
-        why="streamed rows are not kept one by one; the means are in the column test/nll of sweep.parquet"
+        why="rows read in chunks are not kept one by one; the means are in the column test/nll of sweep.parquet"
     )
 
 

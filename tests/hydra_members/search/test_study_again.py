@@ -15,6 +15,7 @@ def in_order(n: int, *more: str) -> list[str]:
     return [*quadratic(n, sampler="grid"), *IN_ORDER, *more]
 
 
+@pytest.mark.soak
 def test_again(command, folder):
     """More trials: the new ones run. Fewer, or as many: none, and what is in MLflow stays, but for the parent's end."""
     kept = Kept(folder)
@@ -45,6 +46,7 @@ def test_again(command, folder):
     assert len(kept.places) == 1
 
 
+@pytest.mark.soak
 def test_confirmed_once(command, folder):
     """On seeds from a million on, ten of them; one found later that is better is confirmed, too."""
     kept = Kept(folder)
@@ -63,6 +65,7 @@ def test_confirmed_once(command, folder):
     assert kept.parent.data.metrics["confirmed/value"] == confirmed["3"]["objective"]
 
 
+@pytest.mark.soak
 def test_confirmed_on_as_many_seeds_as_wanted(command, folder):
     kept = Kept(folder)
     command(folder, *in_order(2, "hydra.sweeper.confirm=0")).succeeded()
@@ -73,6 +76,7 @@ def test_confirmed_on_as_many_seeds_as_wanted(command, folder):
     assert artifacts_of(run, "config.yaml")["replicates"] == 3
 
 
+@pytest.mark.soak
 def test_killed_while_it_confirms(command, folder):
     """As one that is run by itself was: its run says RUNNING, and the study knows that somebody began it."""
     arguments = in_order(2, "hydra/launcher=basic", "hydra.sweeper.n_jobs=2")
@@ -90,6 +94,7 @@ def test_killed_while_it_confirms(command, folder):
     assert sorted(run.info.status for run in kept.children("confirm")[1]) == ["FINISHED", "KILLED"]
 
 
+@pytest.mark.soak
 def test_its_folder_is_gone(command, folder):
     """Somebody has tidied up: the study goes on in another, and stays there."""
     kept = Kept(folder)
@@ -106,6 +111,7 @@ def test_its_folder_is_gone(command, folder):
 FIXED = "hydra.sweep.dir=s"
 
 
+@pytest.mark.soak
 def test_in_memory(command, folder):
     """Each is a study of its own, in the same folder too: of the first nothing is left there but in MLflow."""
     arguments = quadratic(3, FIXED, "hydra.sweeper.storage=null", "hydra.sweeper.sampler.seed=null")
@@ -124,6 +130,7 @@ def test_in_memory(command, folder):
         assert len(own) == 4
 
 
+@pytest.mark.soak
 def test_another_study_in_its_folder(command, folder):
     """Nothing of the first is touched."""
     command(folder, *quadratic(2, FIXED, UNTRACKED, "hydra.sweeper.study_name=one")).succeeded()
@@ -139,6 +146,7 @@ def test_another_study_in_its_folder(command, folder):
 
 
 @pytest.mark.parametrize("change", ["another space", "another order"])
+@pytest.mark.soak
 def test_the_same_study_asked_for_differently(command, folder, change):
     """Its folder keeps what it has, whatever the command says now."""
     first = [*quadratic(2, FIXED, UNTRACKED, "hydra.sweeper.confirm=0"), "seed=0"]
@@ -154,6 +162,7 @@ def test_the_same_study_asked_for_differently(command, folder, change):
     assert states(Kept(folder).trials) == {"COMPLETE": 4}
 
 
+@pytest.mark.soak
 def test_afresh(command, folder):
     """resume=false begins another study, and leaves the first alone; not if it would have the name of one."""
     command(folder, *quadratic(2, UNTRACKED)).succeeded()

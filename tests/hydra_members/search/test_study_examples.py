@@ -70,6 +70,7 @@ def assert_best_of_a_sphere(found: Sweep, n_trials: int, **fixed: Any) -> None:
     assert best in [{key: each[key] for key in best} for each in found.jobs]
 
 
+@pytest.mark.soak
 def test_the_sphere(examples: Examples, tmp_path: Path) -> None:
     found = sweep(examples, "sphere.py")
     assert_best_of_a_sphere(found, 20)
@@ -86,6 +87,7 @@ def test_the_sphere(examples: Examples, tmp_path: Path) -> None:
     assert not (tmp_path / "optuna.log").exists()
 
 
+@pytest.mark.soak
 def test_the_sphere_with_its_space_on_the_command_line(examples: Examples, tmp_path: Path) -> None:
     storage = f"sqlite:///{tmp_path / 'study.db'}"
     found = sweep(
@@ -118,6 +120,7 @@ def test_the_sphere_with_its_space_on_the_command_line(examples: Examples, tmp_p
         pytest.param("choice(-5.0, 0.0, 5.0)", "choice(0, 1, 2, 3, 4, 5)", (float, int), marks=pytest.mark.soak),
     ],
 )
+@pytest.mark.soak
 def test_overrides_of_the_space(examples: Examples, x: str, y: str, kinds: tuple[type, type]) -> None:
     found = sweep(examples, "sphere.py", f"x={x}", f"y={y}", "hydra.sweeper.n_trials=5")
     assert_best_of_a_sphere(found, 5)
@@ -136,6 +139,7 @@ def test_overrides_of_the_space(examples: Examples, x: str, y: str, kinds: tuple
         ("nsgaii", ["population_size=5"]),
     ],
 )
+@pytest.mark.soak
 def test_samplers(examples: Examples, sampler: str, settings: list[str]) -> None:
     arguments = [f"hydra.sweeper.sampler.{setting}" for setting in settings]
     found = sweep(examples, "sphere.py", f"hydra/sweeper/sampler={sampler}", "hydra.sweeper.n_trials=8", *arguments)
@@ -143,6 +147,7 @@ def test_samplers(examples: Examples, sampler: str, settings: list[str]) -> None
     assert f"Sampler: {sampler.upper()}Sampler" in found.out or f"Sampler: {sampler.capitalize()}Sampler" in found.out
 
 
+@pytest.mark.soak
 def test_cmaes(examples: Examples) -> None:
     arguments = ["hydra/sweeper/sampler=cmaes", "x=interval(-5,5)", "y=interval(-5,5)", "hydra.sweeper.n_trials=8"]
     if importlib.util.find_spec("cmaes") is None:  # a package of its own
@@ -152,6 +157,7 @@ def test_cmaes(examples: Examples) -> None:
 
 
 @pytest.mark.parametrize("n_trials", [20, pytest.param(1, marks=pytest.mark.soak)])
+@pytest.mark.soak
 def test_the_grid(examples: Examples, n_trials: int) -> None:
     more = [f"--config-dir={APPS / 'more'}", "--config-name=grid", f"hydra.sweeper.n_trials={n_trials}"]
     found = sweep(examples, "sphere.py", *more)
@@ -160,6 +166,7 @@ def test_the_grid(examples: Examples, n_trials: int) -> None:
     assert_best_of_a_sphere(found, min(n_trials, 8))
 
 
+@pytest.mark.soak
 def test_search_space(examples: Examples) -> None:
     found = sweep(examples, "sphere.py", f"--config-dir={APPS / 'more'}", "--config-name=search_space", FEWER)
     assert_best_of_a_sphere(found, 8)
@@ -167,6 +174,7 @@ def test_search_space(examples: Examples) -> None:
     assert {each["y"] for each in found.jobs} <= {-5, 0, 5}
 
 
+@pytest.mark.soak
 def test_a_configuration_that_names_the_old_class(examples: Examples) -> None:
     found = sweep(examples, "sphere.py", f"--config-dir={APPS / 'more'}", "--config-name=written_out", FEWER)
     assert len(found.jobs) == 8
@@ -185,6 +193,7 @@ def assert_pareto_front(found: Sweep, n_trials: int) -> None:
 
 
 @pytest.mark.parametrize("sampler", ["nsgaii", *(pytest.param(s, marks=pytest.mark.soak) for s in ("motpe", "random"))])
+@pytest.mark.soak
 def test_several_objectives(examples: Examples, sampler: str) -> None:
     how = [f"hydra/sweeper/sampler={sampler}", "hydra.sweeper.sampler.seed=123", FEWER]
     found = sweep(examples, "multi-objective.py", *how)
@@ -202,6 +211,7 @@ def test_several_objectives_with_the_space_on_the_command_line(examples: Example
 
 
 @pytest.mark.parametrize("arguments", [[], ["max_z_difference_from_x=0.3", "hydra/sweeper/sampler=random"]])
+@pytest.mark.soak
 def test_custom_search_space(examples: Examples, arguments: list[str]) -> None:
     found = sweep(examples, "custom-search-space-objective.py", *arguments, FEWER)
     assert len(found.jobs) == 8
@@ -220,17 +230,20 @@ def test_custom_search_space_of_a_key_that_is_set(examples: Examples) -> None:
     assert "hydra.sweeper.custom_search_space" in said
 
 
+@pytest.mark.soak
 def test_the_experiment_sequence(examples: Examples) -> None:
     assert_best_of_a_sphere(sweep(examples, "sphere_sequence.py", FEWER), 8)
 
 
 @pytest.mark.parametrize("app", ["sphere.py", pytest.param("sphere_sequence.py", marks=pytest.mark.soak)])
+@pytest.mark.soak
 def test_too_many_failures(examples: Examples, tmp_path: Path, app: str) -> None:
     few = ["hydra.sweeper.n_jobs=2", "hydra/sweeper/sampler=random", "hydra.sweeper.max_failure_rate=0.5", "error=true"]
     assert "RuntimeError: cfg.error is True" in examples.run(app, "-m", *few, status=1).err
     assert len(list(tmp_path.glob("multirun/*/*/[0-9]*"))) < 20
 
 
+@pytest.mark.soak
 def test_every_failure_is_allowed(examples: Examples, tmp_path: Path) -> None:
     arguments = ["hydra.sweeper.n_trials=4", "hydra.sweeper.max_failure_rate=1.0", "error=true"]
     done = examples.run("sphere.py", "-m", *arguments, status=1)

@@ -6,6 +6,8 @@ import pytest
 from study_runs import Kept, states
 from study_toy import failures, grid, search, tried
 
+from soaked import every
+
 ALL_BAD = "bad=[" + ",".join(map(str, range(20))) + "]"
 
 
@@ -23,6 +25,7 @@ def test_none_is_borne(command, tmp_path):
     assert states(Kept(tmp_path).trials) == {"COMPLETE": 3, "FAIL": 1}
 
 
+@pytest.mark.soak
 def test_more_than_half(command, tmp_path):
     """Four of eight are half of them; the fifth is too many."""
     result = search(command, tmp_path, 8, *grid(8), ALL_BAD, rate(0.5))
@@ -31,6 +34,7 @@ def test_more_than_half(command, tmp_path):
     assert len(tried(tmp_path)) == 5
 
 
+@pytest.mark.soak
 def test_half(command, tmp_path):
     result = search(command, tmp_path, 8, *grid(8), "bad=[0,1,2,3]", rate(0.5))
     assert result.status == 0, result.err
@@ -39,6 +43,7 @@ def test_half(command, tmp_path):
     assert Kept(tmp_path).study.best_params == {"x": 4}
 
 
+@pytest.mark.soak
 def test_earlier_starts_count(command, tmp_path):
     """Of 3 all failed; of 8 two more are too many."""
     assert search(command, tmp_path, 3, *grid(8), ALL_BAD).status == 1
@@ -46,6 +51,7 @@ def test_earlier_starts_count(command, tmp_path):
     assert tried(tmp_path) == list(range(5))
 
 
+@pytest.mark.soak
 def test_it_stays_stopped(command, tmp_path):
     """A study with too many failures, started again, says so, and runs at most a batch."""
     for _ in range(2):
@@ -55,6 +61,7 @@ def test_it_stays_stopped(command, tmp_path):
     assert len(tried(tmp_path)) <= 6
 
 
+@pytest.mark.soak
 def test_all_are_borne_and_nothing_came_of_it(command, tmp_path):
     result = search(command, tmp_path, 6, *grid(6), ALL_BAD)
     assert result.status == 1
@@ -75,7 +82,7 @@ SAID = {
 }
 
 
-@pytest.mark.parametrize("how", SAID)
+@pytest.mark.parametrize("how", every(4, SAID))
 def test_what_is_a_failure(command, tmp_path, how):
     result = search(command, tmp_path, 3, *grid(3), "bad=[1]", f"how={how}")
     assert result.status == 0, result.err

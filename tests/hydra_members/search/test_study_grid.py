@@ -14,6 +14,7 @@ from study_toy import APP, calls
 
 from command_here import Command
 from command_line import QUIET
+from soaked import every
 
 SMALL = ["-m", QUIET, "tracking.figures=false", "tracking.model=false", *ONE_STEP]
 RATES, SIZES = [0.5, 0.25, 2.0, 1.0], [40, 80]
@@ -59,6 +60,7 @@ def objectives(kept: Kept) -> list[float]:
 
 
 @pytest.mark.parametrize("jobs", [2, *(pytest.param(jobs, marks=pytest.mark.soak) for jobs in (0, 5))])
+@pytest.mark.soak
 def test_killed(command, folder, new_folder, jobs):
     """And killed again when it goes on, before anything more has ended."""
     kill(command, folder, [*GRID, TWO], jobs)
@@ -101,6 +103,7 @@ def test_nothing_is_missing(command, folder):
     assert {run.info.run_id for run in kept.runs} == runs
 
 
+@pytest.mark.soak
 def test_nothing_is_missing_and_some_have_failed(command, folder):
     """They are not tried again: the same configuration fails again. The status says so each time."""
     few = [*SMALL, "optimizer.lr=0.5,1e300,0.25"]
@@ -118,6 +121,7 @@ def test_the_first_time(command, folder):
     check(folder, ALL)
 
 
+@pytest.mark.soak
 def test_a_range_that_grows(command, folder):
     """In the folder that is named; jobs whose numbers are taken get others."""
     command(folder, *GRID).succeeded()
@@ -132,6 +136,7 @@ def test_a_range_that_grows(command, folder):
     check(folder, ALL + more)
 
 
+@pytest.mark.soak
 def test_another_configuration(command, folder):
     """Jobs that are not the same run anew, under numbers of their own."""
     command(folder, *SMALL, "optimizer.lr=0.5,0.25").succeeded()
@@ -154,6 +159,7 @@ def test_another_configuration(command, folder):
         ("plain", "of ${now:%S-%f}/${oc.env:NOWHERE,${hydra.job.name}}"),
     ],
 )
+@pytest.mark.soak
 def test_folders_of_any_name(command, new_folder, name, place):
     folder = new_folder(name)
     arguments = [*SMALL, "optimizer.lr=0.5,0.25", f"hydra.sweep.dir='{place}'", "tracking=none"]
@@ -166,7 +172,7 @@ def test_folders_of_any_name(command, new_folder, name, place):
     assert journal(found) == before
 
 
-@pytest.mark.parametrize("torn", ["", "hydra:\n  overrides:\n    ta", "{[", "other: 1\n", "- 1\n"])
+@pytest.mark.parametrize("torn", every(5, ["hydra:\n  overrides:\n    ta", "", "{[", "other: 1\n", "- 1\n"]))
 def test_what_others_have_left_is_passed_over(command, new_folder, torn):
     """A sweep that was killed in its first moment, and files of somebody else."""
     folder = new_folder("here")
@@ -182,6 +188,7 @@ def test_what_others_have_left_is_passed_over(command, new_folder, torn):
     assert Kept(folder).places == sorted([place, other])
 
 
+@pytest.mark.soak
 def test_of_several_the_newest(command, folder):
     arguments = [*SMALL, "optimizer.lr=0.5,0.25", "tracking=none"]
     for _ in range(2):

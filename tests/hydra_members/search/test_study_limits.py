@@ -7,6 +7,7 @@ from study_runs import Kept, states
 from study_toy import calls, grid, search, tried
 
 
+@pytest.mark.soak
 def test_timeout(command, tmp_path):
     """Job k starts after 0.2 k seconds at the earliest, so that before 0.5 s have gone there are three at most."""
     slow = [*grid(10), "seconds=0.2"]
@@ -19,6 +20,7 @@ def test_timeout(command, tmp_path):
     assert states(Kept(tmp_path).trials) == {"COMPLETE": 10}
 
 
+@pytest.mark.soak
 def test_no_time_at_all(command, tmp_path):
     """Nothing has failed."""
     for n, had in ((2, 0), (4, 2)):
@@ -38,6 +40,7 @@ SPACE = ["x=interval(0,10)", "y=choice(1,2,3)", "hydra/sweeper/sampler=random", 
 FIRST = "hydra.sweeper.enqueue=[{x:3.25,y:2},{x:7.5}]"
 
 
+@pytest.mark.soak
 def test_tried_first_and_once(command, tmp_path):
     for n in (1, 5, 5, 7):
         search(command, tmp_path, n, *SPACE, FIRST).succeeded()
@@ -49,6 +52,7 @@ def test_tried_first_and_once(command, tmp_path):
     assert states(Kept(tmp_path).trials) == {"COMPLETE": 7}
 
 
+@pytest.mark.soak
 def test_added_later(command, tmp_path):
     search(command, tmp_path, 2, *SPACE).succeeded()
     search(command, tmp_path, 4, *SPACE, FIRST).succeeded()
@@ -76,6 +80,7 @@ def test_an_unknown_key(command, tmp_path, entry):
     assert calls(tmp_path) == []
 
 
+@pytest.mark.soak
 def test_more_trials_and_fewer(command, tmp_path):
     search(command, tmp_path, 3, *SPACE).succeeded()
     search(command, tmp_path, 5, *SPACE).succeeded()
@@ -89,6 +94,7 @@ def test_more_trials_and_fewer(command, tmp_path):
     assert '"trial_id"' not in after[len(before) :], "a trial was touched"
 
 
+@pytest.mark.soak
 def test_the_same_draws_as_at_once(command, tmp_path):
     """A study of three that is made one of six draws what six at once do."""
     for name, counts in {"once": [6], "twice": [3, 6]}.items():

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+import warnings
+
 import pytest
 from study_toy import grid, search
+
+from soaked import every
 
 SECRET = "geheim"
 ADDRESS, INSTANCE = "'{}'", "{{_target_:optuna.storages.RDBStorage,url:'{}'}}"
@@ -19,7 +24,16 @@ URLS = [
 ]
 
 
-@pytest.mark.parametrize("storage", [*map(ADDRESS.format, URLS), *map(INSTANCE.format, URLS[:2])])
+@pytest.fixture(autouse=True)
+def connections_are_forgotten():
+    """Here, where a process would end: their warnings are not for the tests that come next."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+
+
+@pytest.mark.parametrize("storage", every(3, [*map(ADDRESS.format, URLS), *map(INSTANCE.format, URLS[:2])]))
 def test_what_cannot_be_opened(command, tmp_path, storage):
     result = search(command, tmp_path, 1, *grid(1), f"hydra.sweeper.storage={storage}")
     assert result.status == 1

@@ -14,6 +14,8 @@ from study_runs import Kept, check_whole, journal, quadratic, states
 from study_toy import APP, calls, search
 from study_toy import SEARCH as SEARCH_OF_TOY
 
+from soaked import every
+
 SPACE = ["x=interval(0,2)", "hydra/sweeper/sampler=random", "hydra.sweeper.sampler.seed=5", "hydra.sweeper.n_jobs=2"]
 ENQUEUED = "hydra.sweeper.enqueue=[{x:1.5}]"
 
@@ -33,7 +35,8 @@ def writes(folder: Path) -> int:
 MOMENTS = ["before", "middle", "after"]
 
 
-@pytest.mark.parametrize("part", [1, *(pytest.param(part, marks=pytest.mark.soak) for part in (0, 2, 3, 4, 5, 6))])
+@pytest.mark.parametrize("part", range(7))
+@pytest.mark.soak
 def test_killed_at_every_write(command, whole, tmp_path, part):
     """Of the study's file. The second start finds the torn line, the trials that nobody runs, those that were failed
     and not queued, and goes on to the same points."""
@@ -104,7 +107,7 @@ def outcomes(kept: Kept) -> list[Any]:
     return [(t.state, t.params, t.values if t.state == TrialState.COMPLETE else None) for t in trials]
 
 
-@pytest.mark.parametrize("tells", [0, 3])
+@pytest.mark.parametrize("tells", every(2, [0, 3]))
 def test_in_the_journal_and_not_told(command, ended, tells):
     """Nothing runs again: what they returned stands in the journal of the sweep."""
     before, rows, was = runs(ended), journal(ended.place), outcomes(ended)
@@ -116,7 +119,8 @@ def test_in_the_journal_and_not_told(command, ended, tells):
     assert outcomes(ended) == was
 
 
-@pytest.mark.parametrize("jobs", [0, 5])
+@pytest.mark.parametrize("jobs", every(2, [5, 0]))
+@pytest.mark.soak
 def test_in_mlflow_and_not_in_the_journal(command, ended, jobs):
     """These run again, as other trials; their runs are KILLED, whatever they said."""
     was = outcomes(ended)
@@ -129,6 +133,7 @@ def test_in_mlflow_and_not_in_the_journal(command, ended, jobs):
     assert [params for _, params, _ in outcomes(ended)] == [params for _, params, _ in was]
 
 
+@pytest.mark.soak
 def test_the_parent_was_not_written_down(command, ended):
     """MLflow knows it, the folder does not yet."""
     (ended.place / "parents.json").unlink()

@@ -17,6 +17,7 @@ SIGINT = pytest.param(signal.SIGINT, 130, marks=pytest.mark.soak)
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), SIGINT])
+@pytest.mark.soak
 def test_stopped_and_gone_on_with(command, folder, number, status):
     command(folder, *RANDOM, "hydra.sweeper.n_trials=2", "hydra.sweeper.confirm=0").succeeded()
     started = command.start(folder, [[*RANDOM, *FOR_EVER]])
@@ -68,6 +69,7 @@ def test_stopped_again_while_it_tidies_up(command, folder):
     check_whole(kept, 8)
 
 
+@pytest.mark.soak
 def test_killed_at_the_very_beginning(command, folder):
     """Before there is a study."""
     started = command.start(folder, [RANDOM])

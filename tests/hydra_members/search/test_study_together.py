@@ -46,10 +46,12 @@ def test_in_sqlite(command, folder):
 
 
 @pytest.mark.parametrize("n", [16, SOAK])
+@pytest.mark.soak
 def test_in_postgresql(command, folder, postgres, n):
     check_shared(share(command, folder, n, postgres.database()), n)
 
 
+@pytest.mark.soak
 def test_the_same_trials_as_one_alone(command, folder, new_folder):
     """Those of a sampler that draws by slot."""
     both = share(command, folder, 24, "optuna.log", "tracking=none", "seed=3")
@@ -59,6 +61,7 @@ def test_the_same_trials_as_one_alone(command, folder, new_folder):
 
 
 @pytest.mark.parametrize("where", ["file", pytest.param("postgresql", marks=pytest.mark.soak)])
+@pytest.mark.soak
 def test_one_of_two_is_killed(command, folder, where, request):
     """The other, which is alive, does what the dead one had begun."""
     storage = request.getfixturevalue("postgres").database() if where == "postgresql" else "optuna.log"
