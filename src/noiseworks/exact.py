@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from noiseworks.data.base import in_source
 from noiseworks.errors import UserError
 from noiseworks.inference import LEVEL, METHODS, bootstrap, criteria, uncertainty
 from noiseworks.inference.bootstrap import Bootstrap, check_replicates
@@ -99,6 +100,12 @@ class Inference:
     criteria: dict[str, float]
 
 
+def standard_errors(problem: Problem, noise: Noise, answer: Solution) -> Tensor:
+    """Those of `auto` (number of terms,), in units of the data, nan where a coefficient cannot be estimated."""
+    found = uncertainty(exact_problem(problem, noise), answer)
+    return torch.from_numpy(found.standard_errors(jacobian(problem).numpy()))
+
+
 def infer(problem: Problem, noise: Noise, answer: Solution, how: Exact, mean_nll: float, draw: Generator) -> Inference:
     """`mean_nll` of the training rows, in units of the data; `draw` is for the bootstrap."""
     exact = exact_problem(problem, noise)
@@ -143,15 +150,19 @@ def jacobian(problem: Problem) -> Tensor:
     return problem.model.coefficients(torch.eye(P, dtype=torch.float64), scaling).T
 
 
-def cheap(problem: Problem) -> bool:
-    """Whether the exact answer costs next to nothing beside a run: a fifth of a second.
+CHEAP, DEAR = 0.2, 2.0  # seconds that an exact answer may take in any case, and at most
+SHARE, STEP = 0.2, 5e-5  # of the time that training takes, and that of one of its steps
 
-    Costs measured at 100,000 x 5 and larger. A problem is judged by itself, so that a job has the same reference alone
-    and in a sweep.
+
+def cheap(problem: Problem, steps: int = 0) -> bool:
+    """Whether the exact answer costs little: a fifth of a second, or of the time that so many steps of training take.
+
+    Costs measured at 100,000 x 5 and larger. A job is judged by itself, so that it has the same reference alone and in
+    a sweep.
     """
     n, p = problem.parts["train"].D.shape
     cost = n * p * p * 2e-9 if isinstance(problem.noise, Gaussian) else n * p * max(p, 5) * 6e-7
-    return problem.model.linear and cost < 0.2
+    return problem.model.linear and cost < min(max(CHEAP, SHARE * STEP * steps), DEAR)
 
 
 STACKED = 1 << 23  # numbers in the designs that are stacked at a time
@@ -182,7 +193,8 @@ class SolutionCache:
                 self.known[key] = problem, error
         for together in _stacks(exact):
             for key, found in zip(together, _solved([exact[key] for key in together])):
-                self.known[key] = new[key], found
+                rows = new[key].parts["train"].rows
+                self.known[key] = new[key], in_source(found, rows) if isinstance(found, UserError) else found
         return [self.known[key][1] for key in keys]
 
 

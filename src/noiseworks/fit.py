@@ -11,10 +11,10 @@ from torch import Tensor
 
 from noiseworks.data.minibatches import MinibatchBlocks
 from noiseworks.errors import UserError
-from noiseworks.exact import Exact, Inference, SolutionCache, method_of, ridge_of
+from noiseworks.exact import Exact, Inference, SolutionCache, method_of, ridge_of, standard_errors
 from noiseworks.exact_inference import Wanted, inferences
 from noiseworks.metrics import METRICS, OF_ANSWERS
-from noiseworks.outcome import Curve, Outcome
+from noiseworks.outcome import Curve, Outcome, Reference
 from noiseworks.problem import Stream
 from noiseworks.solvers.naive import METHODS as NAIVE
 from noiseworks.solvers.solution import Solution
@@ -28,12 +28,7 @@ from noiseworks.train.settings import Settings
 
 def check_trainable(member: Member, settings: Settings) -> None:
     """Refuse, before anything is trained, what the data cannot give."""
-    data, n = member.problem.data, len(member.problem.parts["train"])
-    if data.batch_size > n and not takes_all_rows(member.make_optimizer):
-        raise UserError(
-            f"data.batch_size={data.batch_size} is larger than the {n} training rows of "
-            f"{member.problem.examples.source}; it must be at most {n}."
-        )
+    data = member.problem.data
     if settings.patience is not None and not len(member.problem.parts["val"]):
         raise UserError(
             f"trainer.patience={settings.patience} watches the validation rows, and there are none: "
@@ -55,9 +50,10 @@ def train(
     monitor = Monitor(settings, curve_points, watch or Watch())
     lightning = settings.lightning([monitor])
     ensemble = Ensemble(members, settings.dtype, lightning.strategy.root_device)
-    ensemble.solve(members)
     rows = ensemble.rows()
-    batch_size = rows.y.shape[1] if takes_all_rows(members[0].make_optimizer) else data.batch_size
+    n = rows.y.shape[1]
+    batch_size = n if takes_all_rows(members[0].make_optimizer) else min(data.batch_size, n)
+    ensemble.solve(members, settings.max_epochs * -(-n // batch_size))
     streams = [Stream(m.problem, generator(m.seed, "order", m.replicate)) for m in members if data.order == "stream"]
     seeds, fresh = [(m.seed, m.replicate) for m in members], ensemble.fresh_noise(members)
     blocks = MinibatchBlocks(rows, ensemble.which, seeds, batch_size, data.order, streams, fresh)
@@ -78,9 +74,21 @@ def train(
             outcome.scale[k] = math.nan
     for name, points in monitor.curves.items():
         outcome.curves[name] = Curve([step for step, _ in points], torch.stack([values for _, values in points], 1))
+    if len(members) == 1:
+        outcome.reference = _reference(members[0], ensemble.answers.get(0), outcome)
     outcome.steps, outcome.pruned = monitor.steps, monitor.pruned
     outcome.path = torch.cat(monitor.path) if keep_path else None
     return outcome
+
+
+def _reference(member: Member, answer: Solution | UserError | None, outcome: Outcome) -> Reference:
+    """What the exact answer says of trained coefficients."""
+    if answer is None or outcome.exact is None:
+        return Reference(no_optimum=str(answer) if isinstance(answer, UserError) else None)
+    assert isinstance(answer, Solution)
+    errors = standard_errors(member.problem, member.noise, answer)
+    away = (outcome.coefficients[0] - outcome.exact[0]).abs() / errors
+    return Reference(away=away.where(errors > 0, torch.nan))
 
 
 def solutions(members: Sequence[Member]) -> list[Solution | UserError]:

@@ -35,6 +35,15 @@ class Curve:
         return self.values.gather(1, at).squeeze(1).where(there.any(1), torch.nan)
 
 
+@dataclass(frozen=True)
+class Reference:
+    """What the exact answer says of one trained fit. away (number of terms,): how far each coefficient is from it, in
+    its standard errors; None where it was not computed. no_optimum: why there is none."""
+
+    away: Tensor | None = None
+    no_optimum: str | None = None
+
+
 @dataclass
 class Outcome:
     """theta (K, P) is in the units of the fit; everything else in those of the data."""
@@ -52,6 +61,7 @@ class Outcome:
     kind: str = "trained"  # or "optimum", "stationary point"
     standard_errors: Tensor | None = None  # (K, number of terms), of exact answers; nan where there is none
     intervals: Tensor | None = None  # (K, number of terms, 2) at 95 %, likewise
+    reference: Reference | None = None  # of a single trained fit
     errors_by: str | None = None  # how they were found, see `noiseworks.inference.uncertainty`
 
     @property
@@ -89,4 +99,5 @@ class Outcome:
             standard_errors=None if self.standard_errors is None else self.standard_errors[own],
             intervals=None if self.intervals is None else self.intervals[own],
             errors_by=self.errors_by,
+            reference=self.reference,
         )

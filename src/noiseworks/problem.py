@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from noiseworks.data.base import Data, Examples, split_rows
+from noiseworks.data.base import Data, Examples, in_source, split_rows
 from noiseworks.data.input_noise import noisy_once
 from noiseworks.data.scaling import Scaling, fit_scaling
 from noiseworks.data.synthetic import Synthetic
@@ -20,16 +20,20 @@ from noiseworks.noise.lattice import off_grid
 def check_target(examples: Examples, noise: Noise, allow_fractions: bool) -> None:
     """Refuse a target that is out of the noise's support; weighted rows may be means of counts, hence fractions."""
     what = f"column '{examples.target}'"
-    noise.check_support(examples.y, what)
+    try:
+        noise.check_support(examples.y, what)
+    except UserError as error:
+        raise in_source(error, examples.rows) from error
     if not noise.counts or allow_fractions or examples.weights is not None:
         return
     step = noise.step
     fractions = (examples.y != examples.y.floor() if step == 1 else off_grid(examples.y, step)).nonzero()
     if len(fractions):
         row = int(fractions[0])
+        number = row + 1 if examples.rows is None else int(examples.rows[row])
         needs = "whole numbers" if step == 1 else f"multiples of noise.tick={step:g}"
         raise UserError(
-            f"{noise.name} noise needs {needs}; {what} is {examples.y[row].item()} in row {row + 1}. "
+            f"{noise.name} noise needs {needs}; {what} is {examples.y[row].item()} in row {number}. "
             "data.allow_fractions=true takes fractions, as a quasi-likelihood."
         )
 
@@ -43,6 +47,7 @@ class Part:
     y: Tensor
     offset: Tensor | None
     weights: Tensor | None
+    rows: Tensor | None = None  # their numbers in the source, from 1; None: one after the other
 
     def __len__(self) -> int:
         return len(self.y)
@@ -68,7 +73,7 @@ class Problem:
 
     def part(self, examples: Examples) -> Part:
         Z = (examples.X - self.scaling.x_center) / self.scaling.x_spread
-        return Part(examples.X, self.model.design(Z), examples.y, examples.offset, examples.weights)
+        return Part(examples.X, self.model.design(Z), examples.y, examples.offset, examples.weights, examples.rows)
 
     def eta(self, theta: Tensor, part: Part) -> Tensor:
         """The linear predictor in units of the data, (n,), for one member's theta (P,)."""

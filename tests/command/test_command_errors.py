@@ -66,7 +66,6 @@ CASES = [
     (table("fraction.csv", "noise=poisson"), ["'y'", "1.5", "row 2", "whole"]),
     (table("fraction.csv", "noise=negative_binomial"), ["'y'", "1.5", "whole"]),
     (table("zero.csv", "noise=lognormal"), ["'y'", "0", "row 2", "lognormal"]),
-    (table("good.csv", "data.batch_size=9"), ["data.batch_size=9", "8", "good.csv"]),
     (table("three.csv", "data.val_fraction=0.9", "data.batch_size=1"), ["data.val_fraction=0.9", "training rows"]),
     (table("good.csv", "data.order=stream", "data.batch_size=2"), ["data.order=stream", "data=synthetic"]),
     (["data=table", "data.path=good.csv"], ["data.target", "not set"]),

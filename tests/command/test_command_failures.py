@@ -28,26 +28,28 @@ def sweep(command, tmp_path_factory):
     table = ["data=table", "data.path=t.csv", "data.target=y", "hydra/launcher=basic", "hydra/sweeper=basic"]
     rows = "".join(f"{i % 7},{i % 5},{i % 3}\n" for i in range(100))
     (folder / "t.csv").write_text("y,a,b\n" + rows)
-    return folder, command(folder, "-m", *table, "data.batch_size=16,90", "optimizer.lr=0.01,500", *SHORT)
+    return folder, command(
+        folder, "-m", *table, "data.batch_size=16", "data.val_fraction=0.2,0.999", "optimizer.lr=0.01,500", *SHORT
+    )
 
 
 def test_the_sweep_goes_on_and_exits_1(sweep):
     _, result = sweep
     assert result.status == 1
     assert "Traceback" not in result.err
-    assert "data.batch_size=90" in result.err
+    assert "data.val_fraction=0.999" in result.err
     assert "stopped being finite" in result.err
 
 
 def test_every_job_is_recorded(sweep):
     jobs = [run for run in runs(sweep[0]) if "mlflow.parentRunId" in run.data.tags]
-    found = {(run.data.params["data.batch_size"], run.data.params["optimizer.lr"]): run for run in jobs}
+    found = {(run.data.params["data.val_fraction"], run.data.params["optimizer.lr"]): run for run in jobs}
     statuses = {key: run.info.status for key, run in found.items()}
     assert statuses == {
-        ("16", "0.01"): "FINISHED",
-        ("16", "500"): "FAILED",
-        ("90", "0.01"): "FAILED",
-        ("90", "500"): "FAILED",
+        ("0.2", "0.01"): "FINISHED",
+        ("0.2", "500"): "FAILED",
+        ("0.999", "0.01"): "FAILED",
+        ("0.999", "500"): "FAILED",
     }
-    assert "80 training rows" in found["90", "0.01"].data.tags["failure"]
+    assert "No training rows are left of 100" in found["0.999", "0.01"].data.tags["failure"]
     assert len({run.data.tags["sweep"] for run in found.values()}) == 1

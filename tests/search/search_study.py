@@ -34,7 +34,8 @@ FRESH = ["seed=1000", "replicates=4"]
 def suggest(trial: Trial) -> None:
     trial.suggest_float("optimizer.lr", 1e-5, 1, log=True)
     trial.suggest_float("model.init_scale", 0, 0.1)
-    trial.suggest_categorical("data.batch_size", [8, 16, 100])  # the last is larger than the data
+    trial.suggest_categorical("data.batch_size", [8, 16])
+    trial.suggest_categorical("data.val_fraction", [0.2, 0.999])  # the second leaves no training rows
     if trial.suggest_categorical("noise", ["gaussian", "student_t"]) == "student_t":
         trial.suggest_float("noise.df", 2, 30)
 
@@ -46,6 +47,7 @@ def draw(count: int, low: float, high: float, seed: int, **fixed: Any) -> list[d
     for _ in range(count):
         given = {"optimizer.lr": 10 ** rng.uniform(low, high), "model.init_scale": rng.uniform(0, 0.1)}
         given |= {"data.batch_size": rng.choice([8, 16]), "noise": rng.choice(["gaussian", "student_t"])}
+        given["data.val_fraction"] = 0.2
         settings.append({**given, "noise.df": rng.uniform(2, 30), **fixed})
     return settings
 

@@ -19,7 +19,7 @@ from sweep_runs import artifacts, coefficients
 
 from command_line import client
 
-POOR = [*draw(10, -5, -4, seed=0), *draw(2, -5, -4, seed=1, **{"data.batch_size": 100})]
+POOR = [*draw(10, -5, -4, seed=0), *draw(2, -5, -4, seed=1, **{"data.val_fraction": 0.999})]
 GOOD = draw(6, -1.5, -0.5, seed=2, noise="gaussian")
 PRUNED = (1, 4)
 

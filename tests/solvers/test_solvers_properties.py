@@ -11,12 +11,13 @@ from omegaconf import OmegaConf
 from torch import Tensor
 
 from noiseworks.errors import UserError
-from noiseworks.noise import AsymmetricLaplace, Gaussian, IntervalLogNormal, Noise
+from noiseworks.noise import AsymmetricLaplace, Gaussian, Huber, IntervalLogNormal, Noise
 from noiseworks.solvers.solution import Solution
 from noiseworks.solvers.solve import solve
 
 CONF = Path(__file__).parents[2] / "conf" / "noise"
 NOISES = {path.stem: instantiate(OmegaConf.load(path)) for path in sorted(CONF.glob("*.yaml"))}
+NOISES["huber"] = Huber(scale_estimator="likelihood")  # its robust scales: tests/noise/test_noise_huber_scale.py
 NOISES["asymmetric_laplace 0.8"] = AsymmetricLaplace(tau=0.8)
 THETA = torch.tensor([1.2, 0.4, -0.3], dtype=torch.float64)
 every_noise = pytest.mark.parametrize("noise", NOISES.values(), ids=NOISES)

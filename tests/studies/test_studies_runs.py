@@ -197,10 +197,10 @@ def test_what_is_typed_beside_the_name_belongs_to_the_runs(monkeypatch: pytest.M
 
 
 def test_a_sweep_with_a_failed_job_is_refused_with_its_reason(folder: Path, command: Command) -> None:
-    typed = [*SMALL, "data.batch_size=1000", "optimizer=minibatch_sgd", "schedule=constant"]
+    typed = [*SMALL, "data.val_fraction=0.9999", "optimizer=minibatch_sgd", "schedule=constant"]
     assert command(folder, "-m", f"experiment={NAME}", *typed).status == 1
     with pytest.raises(
-        UserError, match=r"newest sweep of .* is FAILED, with 4 of 4 jobs not finished: .*batch_size.*\d\. Run `"
+        UserError, match=r"newest sweep of .* is FAILED, with 4 of 4 jobs not finished: .*val_fraction.*\d\. Run `"
     ):
         read(folder, *typed)[NAME]
 

@@ -7,14 +7,14 @@ from sweep_runs import DOUBLE, Left, artifacts, assert_same_contents, read_any, 
 
 from command_line import QUIET
 
-DIVERGE, TOO_LARGE = {3, 11, 12, 30, 49}, {0, 20, 41}
+DIVERGE, NO_ROWS = {3, 11, 12, 30, 49}, {0, 20, 41}
 RATES = [1e200 if k in DIVERGE else round(0.01 + 0.01 * k, 2) for k in range(50)]
-SIZES = [100 if k in TOO_LARGE else 16 for k in range(50)]
-GOOD = [k for k in range(50) if k not in DIVERGE | TOO_LARGE]
+FRACTIONS = [0.999 if k in NO_ROWS else 0.2 for k in range(50)]
+GOOD = [k for k in range(50) if k not in DIVERGE | NO_ROWS]
 SETTINGS = [
     QUIET, DOUBLE, "data=synthetic", "data.num_examples=60", "trainer.max_epochs=3", "schedule=constant",
     f"+rates={RATES}", "optimizer.lr='${oc.select:rates.${seed}}'",
-    f"+sizes={SIZES}", "data.batch_size='${oc.select:sizes.${seed}}'",
+    f"+fractions={FRACTIONS}", "data.val_fraction='${oc.select:fractions.${seed}}'",
 ]  # fmt: skip
 
 
@@ -34,7 +34,7 @@ def test_exit_status_and_statuses(fifty):
     assert "Traceback" not in fifty.result.err
     assert "42 FINISHED, 8 FAILED" in fifty.result.out
     statuses = {job: run.info.status for job, run in fifty.children.items()}
-    assert {job for job, status in statuses.items() if status == "FAILED"} == DIVERGE | TOO_LARGE
+    assert {job for job, status in statuses.items() if status == "FAILED"} == DIVERGE | NO_ROWS
     assert {job for job, status in statuses.items() if status == "FINISHED"} == set(GOOD)
     assert fifty.parent.info.status == "FINISHED"
     assert fifty.parent.data.metrics["sweep/jobs"] == 50
@@ -50,22 +50,22 @@ def test_each_says_why(fifty):
         if job in DIVERGE:
             assert reason.startswith(("train/loss stopped being finite at step ", "the parameters stopped being"))
             assert "optimizer.lr" in reason
-        elif job in TOO_LARGE:
-            assert reason.startswith("data.batch_size=100 is larger than the 48 training rows of synthetic, data.seed=")
+        elif job in NO_ROWS:
+            assert reason.startswith("No training rows are left of 60: data.val_fraction=0.999 takes 60")
         else:
             assert reason is None
 
 
 def test_the_printed_reasons(fifty):
     lines = [line for line in fifty.result.out.splitlines() if line.startswith("job ")]
-    assert [line.split(":")[0] for line in lines] == [f"job {k} failed" for k in sorted(DIVERGE | TOO_LARGE)[:5]]
+    assert [line.split(":")[0] for line in lines] == [f"job {k} failed" for k in sorted(DIVERGE | NO_ROWS)[:5]]
     assert "... and 3 more" in fifty.result.out
 
 
 def test_what_failed_keeps_no_coefficients(fifty):
     for job, run in fifty.children.items():
         names = {name for name in artifacts(run) if not name.startswith("figures/")}
-        if job in TOO_LARGE:
+        if job in NO_ROWS:
             assert names == {"config.yaml"}
             assert run.data.metrics == {}
         elif job in DIVERGE:

@@ -182,11 +182,11 @@ def test_members_out_of_patience_cost_nothing_afterwards(work):
 
 
 def test_the_bar_counts_jobs_that_their_data_stop():
-    jobs = make_jobs([["data.batch_size=100", "replicates=2"], ["data.batch_size=100", "seed=1"]])
+    jobs = make_jobs([["data.val_fraction=0.999", "replicates=2"], ["data.val_fraction=0.999", "seed=1"]])
     (group,) = make_groups(jobs, GIB)
     bar = Bar()
     ended = list(run_group(group, bar))
-    assert ["larger than the 48 training rows" in e.failure for e in ended] == [True, True]
+    assert ["No training rows are left" in e.failure for e in ended] == [True, True]
     assert sum(bar.told) == 3
 
 

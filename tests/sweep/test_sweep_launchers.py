@@ -66,7 +66,7 @@ CASES = {
         *SMALL, "optimizer=sgd", "optimizer.momentum=0,0.5", "optimizer.lr=0.1,1e200", "schedule=constant",
         "trainer.max_epochs=5",
     ],
-    "batches": [*SMALL, "data.batch_size=16,100"],
+    "batches": [*SMALL, "data.val_fraction=0.2,0.999"],
 }  # fmt: skip
 SINGLE = {  # in float32
     "noise": [*SMALL, "noise=laplace", "seed=0,1", "data.noise.scale=0.5"],

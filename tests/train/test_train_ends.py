@@ -210,11 +210,10 @@ def test_the_curve_of_losses_is_thinned_and_keeps_its_ends():
 # What is refused before training
 
 
-def test_a_batch_larger_than_the_rows_is_refused():
-    with pytest.raises(UserError, match=r"data\.batch_size=41 is larger than the 40 training rows"):
-        check_trainable(member(problem(Gaussian(), batch_size=41)), settings())
-    check_trainable(member(problem(Gaussian(), batch_size=40)), settings())
-    check_trainable(member(problem(Gaussian(), batch_size=41), torch.optim.LBFGS), settings())
+def test_a_batch_larger_than_the_rows_is_all_of_them():
+    larger, all_ = (train([member(problem(Gaussian(), batch_size=size))], settings()) for size in (41, 40))
+    assert torch.equal(larger.theta, all_.theta)
+    assert larger.metrics["trainer/steps"] == all_.metrics["trainer/steps"] == settings().max_epochs
 
 
 def test_patience_needs_validation_rows():

@@ -13,7 +13,7 @@ from train_helpers import NOISES, largest_difference, member, numbers, problem, 
 from noiseworks.exact import solve_problem
 from noiseworks.fit import solve_exactly, train
 from noiseworks.model import Linear
-from noiseworks.noise import Gaussian
+from noiseworks.noise import Gaussian, Huber
 from noiseworks.streams import generator
 from noiseworks.train.monitor import Watch
 
@@ -220,3 +220,15 @@ def test_the_progress_bar_changes_nothing(capsys):
     quiet, loud = (train([member(of)], settings(progress_bar=bar)) for bar in (False, True))
     assert largest_difference(numbers(quiet, 0), numbers(loud, 0))[0] == 0
     assert "val/nll" in capsys.readouterr().err
+
+
+def test_huber_is_trained_at_its_robust_scale():
+    """To the exact answer, with one value far away."""
+    noise = Huber()
+    of = problem(noise, num_examples=100)
+    of.parts["train"].y[7] += 30
+    outcome = train([member(of, torch.optim.LBFGS, 1.0)], settings(max_epochs=60))
+    exact = solve_problem(of, noise)
+    torch.testing.assert_close(outcome.theta[0], exact.theta, rtol=1e-3, atol=1e-3)
+    scale = exact.scale * of.scaling.y_spread.item()
+    assert outcome.scale.item() == pytest.approx(scale, rel=1e-3)

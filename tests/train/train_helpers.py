@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ CONF = Path(__file__).parents[2] / "conf"
 
 # Every noise of conf/noise, so that a new one is tested unasked, the other links of Poisson and another quantile.
 NOISES: dict[str, Noise] = {path.stem: instantiate(OmegaConf.load(path)) for path in sorted(CONF.glob("noise/*.yaml"))}
+NOISES["huber"] = replace(NOISES["huber"], scale_estimator="likelihood")  # type: ignore[call-arg]
 NOISES |= {f"poisson {link}": Poisson(link=link) for link in ("identity", "softplus")}
 NOISES["asymmetric_laplace 0.8"] = AsymmetricLaplace(tau=0.8)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import ClassVar, NamedTuple
@@ -37,12 +38,15 @@ class Examples:
     offset: Tensor | None = None
     offset_name: str | None = None
     weights: Tensor | None = None
-    total: int | None = None  # rows of the source, if these are only a sample of them
+    total: int | None = None  # how many there are, if these are only a sample of them
+    rows: Tensor | None = None  # their numbers in the source, from 1; None: one after the other
+    lacking: int = 0  # rows of the source that were left out, as they lack a value
+    exposure: bool = False  # the offset is the logarithm of its column
 
     @property
     def num_examples(self) -> int:
-        """The rows of the source."""
-        return len(self) if self.total is None else self.total
+        """The rows of the source, with those that were left out."""
+        return self.lacking + (len(self) if self.total is None else self.total)
 
     def __len__(self) -> int:
         return len(self.y)
@@ -50,7 +54,32 @@ class Examples:
     def take(self, rows: Tensor) -> Examples:
         offset = None if self.offset is None else self.offset[rows]
         weights = None if self.weights is None else self.weights[rows]
-        return replace(self, X=self.X[rows], y=self.y[rows], offset=offset, weights=weights)
+        numbers = rows + 1 if self.rows is None else self.rows[rows]
+        return replace(self, X=self.X[rows], y=self.y[rows], offset=offset, weights=weights, rows=numbers)
+
+
+MOST = 50_000_000  # rows that counts are written out to
+
+
+def written_out(examples: Examples) -> Examples:
+    """Rows that were counted, each as often as its weight says: whatever is made of them then is what their table,
+    written out, would give."""
+    assert examples.weights is not None
+    total = int(examples.weights.sum())
+    if total > MOST:
+        raise UserError(
+            f"data.weight_kind=frequency: the weights of {examples.source} stand for {total} rows, more than the "
+            f"{MOST} that are written out; data.weight_kind=precision has the same coefficients."
+        )
+    again = torch.arange(len(examples)).repeat_interleave(examples.weights.long())
+    return replace(examples.take(again), weights=None)
+
+
+def in_source(error: UserError, rows: Tensor | None) -> UserError:
+    """The error with the numbers that rows have in the source in place of those among the rows at hand."""
+    if rows is None:
+        return error
+    return UserError(re.sub(r"\brow (\d+)", lambda found: f"row {int(rows[int(found[1]) - 1])}", str(error)))
 
 
 ORDERS = ("shuffle", "replacement", "stream")

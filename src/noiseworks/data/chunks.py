@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
-from noiseworks.data.base import Column, Examples
-from noiseworks.data.columns import Roles, is_text, plain, refuse_text, stray, stray_text
-from noiseworks.data.encoding import MAX_LEVELS, design, feature_names, finite, levels, positive
+from noiseworks.data.base import Column, Examples, written_out
+from noiseworks.data.columns import Roles, category_order, is_text, plain, refuse_text, stray, stray_text
+from noiseworks.data.encoding import MAX_LEVELS, design, feature_names, finite, levels, offset_of, weights_of
 from noiseworks.data.reading import ParquetRows, check_names, no_rows, readable
 from noiseworks.errors import UserError
 
@@ -39,6 +39,7 @@ class TableChunks:
     head: Examples
     num_rows: int
     memory: int  # bytes, about, of data at a time
+    lacking: int = 0  # rows that are left out
 
     @property
     def used(self) -> list[str]:
@@ -55,13 +56,24 @@ class TableChunks:
                     block = self._examples(table)
                 start += table.num_rows
                 progress(table.num_rows)
-                if len(block):
+                if self.roles.frequency:
+                    yield from self._pieces(block, rows)
+                elif len(block):
                     yield block
+
+    @staticmethod
+    def _pieces(block: Examples, most: int) -> Iterator[Examples]:
+        """The rows as often as they were counted, so many or so at a time; one row, however often, in one piece."""
+        assert block.weights is not None
+        piece = (block.weights.cumsum(0) - 1).div(most, rounding_mode="floor").long()
+        for number in piece.unique().tolist():
+            yield written_out(block.take((piece == number).nonzero().squeeze(1)))
 
     def _examples(self, table: pa.Table) -> Examples:
         """The rows of this table, as `encode` has them."""
         head, roles, source = self.head, self.roles, self.head.source
-        plain_columns = {name: plain(table[name], name, source) for name in table.column_names}
+        features = {column.name for column in head.columns}
+        plain_columns = {name: plain(table[name], name, source, name in features) for name in table.column_names}
         for key, name in roles.named().items():
             if plain_columns[name].null_count < table.num_rows:
                 refuse_text(plain_columns[name], f"{key}={name}", source)
@@ -71,19 +83,20 @@ class TableChunks:
         X: dict[str, np.ndarray] = {}
         for column in head.columns:
             X |= design(column, columns[column.name], numbers)
-        if roles.weights is not None:
-            positive(numbers[roles.weights], roles.weights, rows, source)
+        weights = weights_of(roles, numbers, rows, source)
+        offset = offset_of(roles, numbers, rows, source)
         return Examples(
             X=_matrix(list(X.values()), len(rows)),
             y=_tensor(numbers[roles.target]),
-            offset=None if roles.offset is None else _tensor(numbers[roles.offset]),
-            weights=None if roles.weights is None else _tensor(numbers[roles.weights]),
+            offset=None if offset is None else _tensor(offset),
+            weights=None if weights is None else _tensor(weights),
             features=head.features,
             target=head.target,
             columns=head.columns,
             source=source,
             digest=head.digest,
             offset_name=head.offset_name,
+            exposure=head.exposure,
         )
 
 
@@ -155,44 +168,59 @@ def survey(files: ParquetRows, roles: Roles, missing: str, source: str, memory: 
         text = [name for name in features if is_text(plain(empty[name], name, source))]
         looked_at = used_columns(roles, features) if missing == "drop" else text
         counts: dict[str, Counter[str]] = {name: Counter() for name in text}
-        num_rows = files.num_rows
+        orders: dict[str, list[str]] = {}
+        if roles.frequency:
+            assert roles.weights is not None
+            looked_at = list(dict.fromkeys([*looked_at, roles.weights]))
+        num_rows, lacking = files.num_rows, 0
         if looked_at:
             with passes("levels and gaps") as bar:
-                num_rows = _count(files, looked_at, counts, missing, source, bar.update)
-        columns = tuple(Column(name, _levels(counts[name], name, source) if name in text else ()) for name in features)
-        return TableChunks(files, roles, missing, _head(columns, roles, source, files.digest()), num_rows, memory)
+                num_rows, lacking = _count(files, looked_at, counts, orders, roles, missing, source, bar.update)
+        found = {name: _levels(counts[name], name, source, orders.get(name)) for name in text}
+        columns = tuple(Column(name, found.get(name, ())) for name in features)
+        head = _head(columns, roles, source, files.digest())
+        return TableChunks(files, roles, missing, head, num_rows, memory, lacking)
 
 
 def _count(
     files: ParquetRows,
     looked_at: list[str],
     counts: dict[str, Counter[str]],
+    orders: dict[str, list[str]],
+    roles: Roles,
     missing: str,
     source: str,
     progress: Callable[[int], None],
-) -> int:
-    """The number of rows that stay; `counts` gets how often each text is there."""
-    start = num_rows = 0
+) -> tuple[int, int]:
+    """How many rows stay, or are counted in them, and how many do not; `counts` gets how often each text is there,
+    `orders` those of categories."""
+    start = num_rows = lacking = 0
     for table in files.batches(looked_at, MOST):
         with counted_from(start):
-            kept, rows = complete({name: plain(table[name], name, source) for name in looked_at}, missing, source)
+            kept, rows = complete(
+                {name: plain(table[name], name, source, name in counts) for name in looked_at}, missing, source
+            )
         start += table.num_rows
-        num_rows += len(rows)
+        lacking += table.num_rows - len(rows)
+        num_rows += int(pc.sum(kept[str(roles.weights)]).as_py() or 0) if roles.frequency else len(rows)
         progress(table.num_rows)
         for name, counter in counts.items():
+            if (order := category_order(table[name])) is not None:
+                known = orders.setdefault(name, [])
+                known += [level for level in order if level not in known]
             for item in pc.value_counts(kept[name]).to_pylist():
                 counter[item["values"]] += item["counts"]
             if len(counter) > MANY:
-                _levels(counter, name, source)
+                _levels(counter, name, source, orders.get(name))
     if not num_rows:
         raise UserError(f"Every row of {source} lacks a value in some column; fill them, or choose other columns.")
-    return num_rows
+    return num_rows, lacking
 
 
-def _levels(counts: Counter[str], name: str, source: str) -> tuple[str, ...]:
-    if bad := stray(counts):
+def _levels(counts: Counter[str], name: str, source: str, order: list[str] | None) -> tuple[str, ...]:
+    if order is None and (bad := stray(counts)):
         raise stray_text(name, source, f"also '{min(bad)}'")
-    return levels(counts, name, source)
+    return levels(counts, name, source, order)
 
 
 def _head(columns: tuple[Column, ...], roles: Roles, source: str, digest: str) -> Examples:
@@ -201,12 +229,13 @@ def _head(columns: tuple[Column, ...], roles: Roles, source: str, digest: str) -
     return Examples(
         X=nothing.new_empty(0, len(features)),
         y=nothing,
-        offset=None if roles.offset is None else nothing,
-        weights=None if roles.weights is None else nothing,
+        offset=None if (roles.offset or roles.exposure) is None else nothing,
+        weights=None if roles.weights is None or roles.frequency else nothing,
         features=features,
         target=roles.target,
         columns=columns,
         source=source,
         digest=digest,
-        offset_name=roles.offset,
+        offset_name=roles.offset or roles.exposure,
+        exposure=roles.exposure is not None,
     )

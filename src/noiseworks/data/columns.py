@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -10,6 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from noiseworks.errors import UserError
+
+GROUPED = re.compile(r"(?<=\d)[ \u00a0\u2009\u202f'\u2019](\d{3})(?!\d)")  # thousands: a blank of any kind
 
 
 def nearest(name: str, names: Sequence[str]) -> str:
@@ -38,10 +41,12 @@ class Roles:
     features: tuple[str, ...] | None = None
     offset: str | None = None
     weights: str | None = None
+    exposure: str | None = None
+    frequency: bool = False  # the weights are counts: so many rows that are alike
 
     def named(self) -> dict[str, str]:
         """setting -> column, for the roles of one column."""
-        pairs = {"target": self.target, "offset": self.offset, "weights": self.weights}
+        pairs = {"target": self.target, "offset": self.offset, "weights": self.weights, "exposure": self.exposure}
         return {f"data.{key}": name for key, name in pairs.items() if name is not None}
 
     def check(self, names: list[str], source: str) -> None:
@@ -49,7 +54,12 @@ class Roles:
         for key, name in wanted:
             if name not in names:
                 raise UserError(not_there(f"{key}: {source} has no column {name}", name, names))
-        for key in ("offset", "weights"):
+        if self.offset is not None and self.exposure is not None:
+            raise UserError(
+                f"data.offset={self.offset} and data.exposure={self.exposure} are both added to the linear predictor, "
+                "the second as its logarithm; give one of them, or a column of their sum."
+            )
+        for key in ("offset", "weights", "exposure"):
             if getattr(self, key) == self.target:
                 raise UserError(f"data.{key}={self.target} is the target too; it must be another column.")
         for i, name in enumerate(self.features or ()):
@@ -77,12 +87,25 @@ class Roles:
         return features
 
 
-def plain(column: pa.ChunkedArray, name: str, source: str) -> pa.ChunkedArray:
-    """The column as float64 or string; integers above 2^53 are rounded."""
+def category_order(column: pa.ChunkedArray) -> list[str] | None:
+    """The values of a category as text: in their own order if it has one, else sorted; None: it is no category."""
+    if not pa.types.is_dictionary(column.type):
+        return None
+    chunks = column.unify_dictionaries().chunks
+    values = [value for value in (chunks[0].dictionary.to_pylist() if chunks else []) if value is not None]
+    return [str(value) for value in (values if column.type.ordered else sorted(values))]
+
+
+def plain(column: pa.ChunkedArray, name: str, source: str, feature: bool = True) -> pa.ChunkedArray:
+    """The column as float64 or string; integers above 2^53 are rounded. A category is text where it is a feature, also
+    one of numbers, which are then names."""
     kind = column.type
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
         column = pc.cast(column, kind)
+        if feature and not is_text(column):
+            values = [None if value is None else str(value) for value in column.to_pylist()]
+            return pa.chunked_array([pa.array(values, pa.string())])
     number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
     if number or pa.types.is_boolean(kind) or pa.types.is_null(kind):
         return pc.cast(column, pa.float64(), safe=False)
@@ -105,8 +128,10 @@ def is_number(value: str) -> bool:
 
 
 def looks_like_number(value: str) -> bool:
-    """Whether a person would read a number: also `12,5`, `1,234.50`, `$3` and `40 %`, which float() does not take."""
-    return is_number(value.strip("$€£% \t").replace(",", ""))
+    """Whether a person would read a number: also `12,5`, `1,234.50`, `1 051`, `$3` and `40 %`, which float() does not
+    take."""
+    bare = value.strip("$€£% \t\u00a0")
+    return is_number(GROUPED.sub(r"\1", bare).replace(",", ""))
 
 
 def refuse_text(column: pa.ChunkedArray, what: str, source: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -12,8 +13,8 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
-from noiseworks.data.base import Column, Examples
-from noiseworks.data.columns import Roles, is_text, plain, refuse_stray_text, refuse_text
+from noiseworks.data.base import Column, Examples, written_out
+from noiseworks.data.columns import Roles, category_order, is_text, plain, refuse_stray_text, refuse_text
 from noiseworks.errors import UserError
 
 MAX_LEVELS = 100
@@ -26,32 +27,39 @@ def encode(table: pa.Table, roles: Roles, missing: str, source: str) -> Examples
     """
     features = roles.choose(table.column_names, source)
     used = list(dict.fromkeys([*roles.named().values(), *features]))
-    columns = {name: plain(table[name], name, source) for name in used}
+    columns = {name: plain(table[name], name, source, name in features) for name in used}
     for key, name in roles.named().items():
         refuse_text(columns[name], f"{key}={name}", source)
     for name in features:
-        refuse_stray_text(columns[name], name, source)
+        if category_order(table[name]) is None:
+            refuse_stray_text(columns[name], name, source)
+    order = {name: values for name in features if (values := category_order(table[name])) is not None}
     rows = complete_rows(columns, missing, source)
     kept = {name: column.take(pa.array(rows)) for name, column in columns.items()}
     numbers = {name: finite(column, name, rows, source) for name, column in kept.items() if not is_text(column)}
 
     raw = tuple(
-        Column(name, () if name in numbers else levels(pc.unique(kept[name]).to_pylist(), name, source))
+        Column(
+            name, () if name in numbers else levels(pc.unique(kept[name]).to_pylist(), name, source, order.get(name))
+        )
         for name in features
     )
     feature_names(raw, source)
     X: dict[str, np.ndarray] = {}
     for column in raw:
         X |= design(column, kept[column.name], numbers)
-    return examples(
+    made = examples(
         X,
         (roles.target, numbers[roles.target]),
         columns=raw,
         source=source,
-        offset=None if roles.offset is None else numbers[roles.offset],
-        offset_name=roles.offset,
-        weights=None if roles.weights is None else positive(numbers[roles.weights], roles.weights, rows, source),
+        offset=offset_of(roles, numbers, rows, source),
+        offset_name=roles.offset or roles.exposure,
+        weights=weights_of(roles, numbers, rows, source),
     )
+    made = replace(made, exposure=roles.exposure is not None, lacking=table.num_rows - len(rows))
+    made = replace(made, rows=torch.from_numpy(rows + 1)) if made.lacking else made
+    return written_out(made) if roles.frequency else made
 
 
 def examples(
@@ -119,18 +127,44 @@ def finite(column: pa.ChunkedArray, name: str, rows: np.ndarray, source: str) ->
     return values
 
 
-def positive(values: np.ndarray, name: str, rows: np.ndarray, source: str) -> np.ndarray:
-    bad = np.flatnonzero(values <= 0)
+def weights_of(roles: Roles, numbers: dict[str, np.ndarray], rows: np.ndarray, source: str) -> np.ndarray | None:
+    """Precisions above 0; or counts, whole numbers from 1."""
+    if roles.weights is None:
+        return None
+    values = numbers[roles.weights]
+    if roles.frequency:
+        why = "with data.weight_kind=frequency weights are counts, whole numbers from 1"
+        return positive(values, roles.weights, rows, source, "weights", why, (values < 1) | (values != values.round()))
+    why = "weights must be above 0 (a row that should not count can be deleted)"
+    return positive(values, roles.weights, rows, source, "weights", why)
+
+
+def positive(
+    values: np.ndarray,
+    name: str,
+    rows: np.ndarray,
+    source: str,
+    key: str,
+    why: str,
+    wrong: np.ndarray | None = None,
+) -> np.ndarray:
+    bad = np.flatnonzero(values <= 0 if wrong is None else wrong)
     if len(bad):
-        raise UserError(
-            f"data.weights={name} is {values[bad[0]]:g} in row {rows[bad[0]] + 1} of {source}; "
-            "weights must be above 0 (a row that should not count can be deleted)."
-        )
+        raise UserError(f"data.{key}={name} is {values[bad[0]]:g} in row {rows[bad[0]] + 1} of {source}; {why}.")
     return values
 
 
-def levels(found: Iterable[str], name: str, source: str) -> tuple[str, ...]:
-    ordered = tuple(sorted(found))
+def offset_of(roles: Roles, numbers: dict[str, np.ndarray], rows: np.ndarray, source: str) -> np.ndarray | None:
+    """What is added to the linear predictor: a column, or the logarithm of an exposure."""
+    if roles.exposure is None:
+        return None if roles.offset is None else numbers[roles.offset]
+    why = "an exposure (time, area, number at risk) must be above 0"
+    return np.log(positive(numbers[roles.exposure], roles.exposure, rows, source, "exposure", why))
+
+
+def levels(found: Iterable[str], name: str, source: str, order: Sequence[str] | None = None) -> tuple[str, ...]:
+    """Those that were found, sorted, or in the order of a category."""
+    ordered = tuple(sorted(found, key=None if order is None else order.index))
     if len(ordered) > MAX_LEVELS:
         raise UserError(
             f"Text column {name} of {source} has {len(ordered)} levels, more than {MAX_LEVELS}; "

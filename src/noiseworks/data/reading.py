@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
@@ -56,6 +57,7 @@ class ParquetRows:
         schemas = []
         for file in self.files:
             schemas.append(pa.parquet.read_schema(file).remove_metadata())
+            check_names(schemas[-1].names, file)
             try:
                 together = pa.unify_schemas(schemas, promote_options="permissive")
             except pa.ArrowException as error:
@@ -177,7 +179,17 @@ def read_text(path: Path) -> pa.Table:
         raise UserError(
             f"data.path={path} has a quote that is not closed; row {table.num_rows} takes in all that follows."
         )
-    return table.rename_columns([name.strip() for name in table.column_names])
+    table = table.rename_columns([name.strip() for name in table.column_names])
+    return (
+        pa.table({field.name: _trimmed(table[at], field) for at, field in enumerate(table.schema)})
+        if (len(set(table.column_names)) == table.num_columns)
+        else table
+    )
+
+
+def _trimmed(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
+    """Text without the blanks around it, as the names of columns."""
+    return pc.utf8_trim_whitespace(column) if pa.types.is_string(field.type) else column
 
 
 def last_row(table: pa.Table) -> list[object]:

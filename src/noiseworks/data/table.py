@@ -18,6 +18,7 @@ from noiseworks.errors import UserError
 
 SHIPPED = "shipped:"
 MISSING = ("error", "drop")
+WEIGHT_KINDS = ("precision", "frequency")
 NUMBER = 64  # bytes that a number of the table takes in an exact fit that holds all rows, its copies included
 MIB = 2**20
 
@@ -33,6 +34,8 @@ class Table(Data):
     missing: str
     offset: str | None
     weights: str | None
+    exposure: str | None = None
+    weight_kind: str = "precision"
     memory_mb: int | None = None  # None: all rows are read, however many
 
     def __post_init__(self) -> None:
@@ -42,6 +45,12 @@ class Table(Data):
                 raise UserError(f"data.{key} is not set; say, for example, data.{key}={example}.")
         if self.missing not in MISSING:
             raise UserError(f"data.missing={self.missing} is unknown; it must be one of {', '.join(MISSING)}.")
+        if self.weight_kind not in WEIGHT_KINDS:
+            raise UserError(
+                f"data.weight_kind={self.weight_kind} is unknown; it must be one of {', '.join(WEIGHT_KINDS)}."
+            )
+        if self.weight_kind == "frequency" and self.weights is None:
+            raise UserError("data.weight_kind=frequency says what data.weights is; say data.weights=COLUMN, too.")
         if self.memory_mb is not None and self.memory_mb < 1:
             raise UserError(f"data.memory_mb={self.memory_mb} is no memory; it must be at least 1, or null.")
         if isinstance(self.features, str):
@@ -88,8 +97,9 @@ class Table(Data):
     def roles(self) -> Roles:
         # A column named 2020 arrives as a number.
         features = None if self.features is None else tuple(map(str, self.features))
-        offset, weights = (None if name is None else str(name) for name in (self.offset, self.weights))
-        return Roles(str(self.target), features, offset, weights)
+        one = {key: getattr(self, key) for key in ("offset", "weights", "exposure")}
+        names = {key: None if name is None else str(name) for key, name in one.items()}
+        return Roles(str(self.target), features, frequency=self.weight_kind == "frequency", **names)
 
 
 @lru_cache(maxsize=8)  # the members of a group read a file once, and once more when it has changed

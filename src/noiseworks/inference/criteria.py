@@ -41,6 +41,8 @@ def criteria_from_sums(
         found |= {"deviance": deviance, "overdispersion": pearson / (n - rank if n > rank else np.nan)}
     with np.errstate(divide="ignore", invalid="ignore"):
         explained = np.where((null > 0) & (null < np.inf), 1 - deviance / null, np.nan)
+    if not noise.by_likelihood:
+        found = {}
     return found | {"deviance_explained": explained, "num_parameters": np.full(len(explained), float(k))}
 
 

@@ -28,6 +28,17 @@ def weighted_mean(values: Tensor, weights: Tensor | None) -> Tensor:
     return (values * weights).sum(-1) / weights.sum(-1)
 
 
+def weighted_median(values: Tensor, weights: Tensor | None = None) -> Tensor:
+    """The median over the last axis: the mean of the two in the middle, where there are two, as in R."""
+    ordered, at = values.sort(-1)
+    w = torch.ones_like(values) if weights is None else weights.expand_as(values).gather(-1, at)
+    below = w.cumsum(-1)
+    half, last = below[..., -1:] / 2, values.shape[-1] - 1
+    low = (below < half).sum(-1, keepdim=True).clamp_max(last)
+    high = (below <= half).sum(-1, keepdim=True).clamp_max(last)
+    return ((ordered.gather(-1, low) + ordered.gather(-1, high)) / 2).squeeze(-1)
+
+
 def above_rounding(scale: Tensor, y: Tensor) -> Tensor:
     """A perfect fit has scale zero; this floor, a rounding error of y, keeps its likelihood a number."""
     size = y.abs().amax(-1)
@@ -54,7 +65,10 @@ def minimize_over_log_scale(
     eta = eta.detach()
     y = y.expand_as(eta)
     if start is None and noise.location_scale:
-        start = above_rounding(weighted_mean((noise.transform(y) - eta).abs(), weights), noise.transform(y)).log()
+        left = (noise.transform(y) - eta).abs()
+        typical = weighted_median(left, weights)  # the mean, of one value far off, may be far from any likely scale
+        typical = torch.where(typical > 0, typical, weighted_mean(left, weights))
+        start = above_rounding(typical, noise.transform(y)).log()
     if start is None:
         start = torch.zeros(eta.shape[:-1], dtype=eta.dtype, device=eta.device)
     low, high, t = start - REACH, start + REACH, start
@@ -188,6 +202,11 @@ class Noise(ABC):
     def quantile_level(self) -> float | None:
         """tau, where the best eta is a quantile regression of transform(y); None where it is not."""
         return None
+
+    @property
+    def by_likelihood(self) -> bool:
+        """Whether an exact answer is where the likelihood is largest; else it has no AIC and no BIC."""
+        return True
 
     @property
     def scale_value(self) -> float | Tensor | None:

@@ -8,7 +8,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from noiseworks.noise.base import Noise, Scale, positive
+from noiseworks.errors import UserError
+from noiseworks.noise.base import Noise, Scale, above_rounding, minimize_over_log_scale, positive, weighted_median
+
+ESTIMATORS = ("mad", "proposal2", "likelihood")
+NORMAL_MEDIAN = 0.6745  # of |u| for a standard normal u, with the digits of R's rlm
+STEPS = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +22,10 @@ class Huber(Noise):
 
     rho(u) = u^2 / 2 for |u| <= delta, else delta |u| - delta^2 / 2 (Huber, "Robust estimation of a location parameter",
     1964: the least favourable distribution among contaminated normals). `delta` counts in units of the scale.
+
+    scale_estimator: how a scale that is not given is found, as the residuals r stand at the answer. mad: median |r| /
+    0.6745, as R's rlm; proposal2: sum min(r / scale, delta)^2 = (n - p) E min(|u|, delta)^2, u standard normal (Huber
+    1964); likelihood: jointly with the coefficients, and then a single value far off draws them after itself.
     """
 
     name: ClassVar[str] = "huber"
@@ -24,10 +33,19 @@ class Huber(Noise):
     separable: ClassVar[bool] = False
     delta: float = 1.345
     scale: Scale = None
+    scale_estimator: str = "mad"
 
     def __post_init__(self) -> None:
         positive(self.name, self.scale, "scale")
         positive(self.name, self.delta, "delta", may_be_unset=False)
+        if self.scale_estimator not in ESTIMATORS:
+            raise UserError(
+                f"noise.scale_estimator={self.scale_estimator} is unknown; it must be one of {', '.join(ESTIMATORS)}."
+            )
+
+    @property
+    def by_likelihood(self) -> bool:
+        return self.scale is not None or self.scale_estimator == "likelihood"
 
     @property
     def s(self) -> float | Tensor:
@@ -58,6 +76,33 @@ class Huber(Noise):
     def information(self, eta: Tensor) -> Tensor:
         """P(|u| <= delta) / scale^2: the mean curvature."""
         return torch.ones_like(eta) * self.middle / (self.middle + self.tails) / self.s**2
+
+    def fit_scale(self, eta: Tensor, y: Tensor, weights: Tensor | None = None) -> Tensor:
+        if self.scale_estimator == "likelihood":
+            return minimize_over_log_scale(self, eta, y, weights)
+        return above_rounding(self.robust_scale((y - eta).abs(), weights), y)
+
+    def robust_scale(self, size: Tensor, weights: Tensor | None = None, fitted: int = 0) -> Tensor:
+        """By `scale_estimator`, over the last axis of the sizes of residuals; zero where more than half of them are.
+        fitted: how many coefficients they have taken up, which proposal2 counts."""
+        scale = weighted_median(size, weights) / NORMAL_MEDIAN
+        if self.scale_estimator == "mad":
+            return scale
+        w = torch.ones_like(size) if weights is None else weights / weights.mean(-1, keepdim=True)
+        free = (size.shape[-1] - fitted) * self.normal_square
+        for _ in range(STEPS):  # from above or below, it comes nearer with every step
+            last, capped = scale, torch.minimum(size, self.delta * scale.unsqueeze(-1))
+            scale = ((w * capped.square()).sum(-1) / free).sqrt()
+            if ((scale - last).abs() <= 4 * torch.finfo(size.dtype).eps * scale).all():
+                break
+        return scale
+
+    @property
+    def normal_square(self) -> float:
+        """E min(|u|, delta)^2 for a standard normal u."""
+        inside = math.erf(self.delta / math.sqrt(2))
+        density = math.exp(-(self.delta**2) / 2) / math.sqrt(2 * math.pi)
+        return inside + self.delta**2 * (1 - inside) - 2 * self.delta * density
 
     def sample(self, eta: Tensor, generator: torch.Generator) -> Tensor:
         """Inverts the distribution function of |u| at a uniform variable and draws the sign."""

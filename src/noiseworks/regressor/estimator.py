@@ -39,8 +39,12 @@ class LinearRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     optimizer: minibatch_sgd, sgd, adam, adagrad, lbfgs (conf/optimizer), or a class of torch.optim; its learning rate
         falls as a cosine.
 
-    Counts may be any y >= 0 (quasi-likelihood). Rows of weight zero are left out, integer weights are repeated rows. Of
-    several coefficients that fit as well those of least norm are taken, the intercept counted, or for sgd found.
+    weight_kind: what sample_weight of `fit` is. precision: a row of weight w has the variance scale^2 / w (R's
+        weights), or is the mean of w counts; frequency: w rows that are alike were counted, and all that is said is
+        what the table written out would give.
+
+    Counts may be any y >= 0 (quasi-likelihood). Rows of weight zero are left out. Of several coefficients that fit as
+    well those of least norm are taken, the intercept counted, or for sgd found.
 
     After `fit`: coef_ (d,), intercept_, scale_ (of maximum likelihood; the dispersion for negative_binomial; None for
     poisson), standard_errors_ by name (`intercept`; the columns, or x0, x1 ...) or None, criteria_ (log_likelihood,
@@ -58,6 +62,7 @@ class LinearRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         standard_errors: str | None = "auto",
         bootstrap: int = 1000,
         ridge: float = 0.0,
+        weight_kind: str = "precision",
         lr: float = 0.03,
         max_epochs: int = 50,
         batch_size: int = 32,
@@ -71,6 +76,7 @@ class LinearRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.standard_errors = standard_errors
         self.bootstrap = bootstrap
         self.ridge = ridge
+        self.weight_kind = weight_kind
         self.lr = lr
         self.max_epochs = max_epochs
         self.batch_size = batch_size
@@ -82,6 +88,9 @@ class LinearRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         X, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True)
         with as_value_error():
             rows = EstimatorRows.of(X, y, offset, sample_weight)
+            if self.weight_kind not in ("precision", "frequency"):
+                raise UserError(f"weight_kind={self.weight_kind!r} is unknown; it must be precision or frequency.")
+            rows = rows.written_out() if self.weight_kind == "frequency" else rows
             noise = make_noise(self.noise, self.noise_params)
             self._check_names()
             fitted = self._fitted = self._solve(rows, noise)

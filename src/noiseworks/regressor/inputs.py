@@ -74,6 +74,19 @@ class EstimatorRows:
         n = len(y)
         return cls(X, y.astype(np.float64), vector(offset, n, "offset"), weights(sample_weight, n))
 
+    def written_out(self) -> EstimatorRows:
+        """The rows as often as their weights, which are counts, say."""
+        if self.weights is None:
+            return self
+        bad = np.flatnonzero(self.weights != self.weights.round())
+        if len(bad):
+            raise UserError(
+                f"weight_kind='frequency': sample_weight is {self.weights[bad[0]]:g} in row {bad[0] + 1}; it must be a "
+                "whole number, how often the row was counted."
+            )
+        again = np.repeat(np.arange(len(self.y)), self.weights.astype(np.intp))
+        return EstimatorRows(self.X[again], self.y[again], None if self.offset is None else self.offset[again], None)
+
     def tensors(self, intercept: bool) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
         """The design, its column of ones last; y, offset, weights."""
         D = with_ones(self.X) if intercept else self.X

@@ -78,7 +78,7 @@ def _notes(fitted: Fitted) -> list[str]:
     if (times := found.get("overdispersion", 1.0)) > SUSPICIOUS and by is not None and by.method == "information":
         notes.append(
             f"the counts vary {times:.2g} times as much as {fitted.noise.name} noise says: these standard errors are "
-            "too small, those of standard_errors='HC3' are not"
+            "too small; those of standard_errors='HC3' do not take its word for it"
         )
     return notes
 

@@ -184,5 +184,6 @@ def trajectory(problem: Problem, outcome: Outcome) -> pa.Table:
         "replicate": torch.arange(K).repeat(steps).numpy(),
     }
     flat = outcome.path.flatten(0, 1)
-    columns |= {term: flat[:, j].contiguous().numpy() for j, term in enumerate(problem.terms)}
+    for j, term in enumerate(problem.terms):  # a feature may have one of those names
+        columns[f"coefficient/{term}" if term in columns else term] = flat[:, j].contiguous().numpy()
     return pa.table(columns)

@@ -31,6 +31,7 @@ def to_json(problem: Problem, outcome: Outcome) -> dict[str, Any]:
         "model": _settings(problem.model),
         "columns": [{"name": c.name, "levels": list(c.levels)} for c in problem.examples.columns],
         "offset": problem.examples.offset_name,
+        "exposure": problem.examples.exposure,
         "scaling": {f.name: getattr(problem.scaling, f.name).tolist() for f in fields(problem.scaling)},
         "theta": theta.tolist(),
     }
@@ -59,6 +60,7 @@ class Predictor:
         self.scaling = Scaling(**{key: torch.tensor(v, dtype=torch.float64) for key, v in saved["scaling"].items()})
         self.columns = [Column(c["name"], tuple(c["levels"])) for c in saved["columns"]]
         self.offset: str | None = saved["offset"]
+        self.exposure = bool(saved.get("exposure"))  # the offset is its logarithm
         self.theta = torch.tensor(saved["theta"], dtype=torch.float64)
 
     def predict(self, table: pd.DataFrame, params: Any = None) -> Any:
@@ -68,7 +70,8 @@ class Predictor:
         eta = self.model.eta(self.theta.unsqueeze(0), D.unsqueeze(0)).squeeze(0)
         eta = scaling.y_center + scaling.y_spread * eta
         if self.offset is not None:
-            eta = eta + torch.tensor(table[self.offset].to_numpy(dtype="float64"))
+            offset = torch.tensor(table[self.offset].to_numpy(dtype="float64"))
+            eta = eta + (offset.log() if self.exposure else offset)
         return self.noise.predict(eta).numpy()
 
 

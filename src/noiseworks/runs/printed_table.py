@@ -15,6 +15,7 @@ from noiseworks.outcome import Outcome
 from noiseworks.problem import Problem
 from noiseworks.runs.result import JobResult
 from noiseworks.text_table import layout
+from noiseworks.train.optimizers import takes_all_rows
 
 MOST = 6  # coefficients
 
@@ -43,7 +44,8 @@ def printed(result: JobResult) -> str | None:
     if problem is None:
         rows = [["metric", "value"], *([name, f"{value:.6g}"] for name, value in metrics.items())]
         return f"{job.experiment} in {result.seconds:.1f} s\n\n{layout(rows)}"
-    return summary(_title(job, problem, outcome, result.seconds), problem, outcome, metrics)
+    title = "\n".join([_title(job, problem, outcome, result.seconds), *_notes(job, problem, outcome)])
+    return summary(title, problem, outcome, metrics)
 
 
 def summary(title: str, problem: Problem, outcome: Outcome, metrics: dict[str, float]) -> str:
@@ -55,6 +57,7 @@ def summary(title: str, problem: Problem, outcome: Outcome, metrics: dict[str, f
     if outcome.errors_by is not None:
         blocks.append(_inference(problem, outcome, metrics))
     blocks.append(_metrics(metrics, len(outcome.theta)))
+    blocks += _distance(problem, outcome, metrics)
     for k, reason in sorted(outcome.failures.items())[:5]:
         blocks.append(f"replicate {k} failed: {reason}")
     return "\n\n".join(blocks)
@@ -69,12 +72,26 @@ def _title(job: Job, problem: Problem, outcome: Outcome, seconds: float) -> str:
     copies = "" if K == 1 else f", {K} replicates"
     names = [column.name for column in examples.columns]
     terms = " + ".join(names[:6]) + (" + ..." if len(names) > 6 else "")
+    lacking = f", {examples.lacking} lack{'s' * (examples.lacking == 1)} a value," if examples.lacking else ""
     level = problem.noise.quantile_level
     noise = problem.noise.name + " noise" + (f" at tau={level:g}" if level not in (None, 0.5) else "")
     return (
         f"{examples.target} ~ {terms or '1'}, {noise}, {how}{copies}; "
-        f"fitted on {n} of {examples.num_examples} rows in {seconds:.1f} s"
+        f"fitted on {n} of {examples.num_examples} rows{lacking} in {seconds:.1f} s"
     )
+
+
+def _notes(job: Job, problem: Problem, outcome: Outcome) -> list[str]:
+    """What a reader might take for something else: the offset, a batch that is all rows."""
+    notes, examples, n, size = [], problem.examples, problem.num_rows("train"), problem.data.batch_size
+    if examples.offset is not None and len(examples.offset):
+        name, values = examples.offset_name, examples.offset.exp() if examples.exposure else examples.offset
+        how = "its logarithm is added to" if examples.exposure else "on the scale of"
+        kind = "exposure" if examples.exposure else "offset"
+        notes.append(f"{kind}: {name}, {values.min():.6g} to {values.max():.6g}, {how} the linear predictor")
+    if "trainer/epochs" in outcome.metrics and size > n and not takes_all_rows(job.optimizer):
+        notes.append(f"data.batch_size={size} is more than the {n} training rows: each step takes all of them")
+    return notes
 
 
 def _coefficients(problem: Problem, outcome: Outcome) -> str:
@@ -115,6 +132,8 @@ def _inference(problem: Problem, outcome: Outcome, metrics: dict[str, float]) ->
         lines = ["no standard errors: optimizer.ridge draws the coefficients to zero, and the bias is not known"]
     else:
         lines = [f"standard errors by {outcome.errors_by}: {HOW[outcome.errors_by]}"]
+    if problem.noise.quantile_level is not None and "exact/aic" in metrics:
+        names |= {"exact/bic": "BIC, with the scale among the parameters (quantreg counts without it),"}
     criteria = [f"{name} {metrics[key]:.6g}" for key, name in names.items() if key in metrics]
     lines += [", ".join(criteria)] if criteria else []
     if failed := metrics.get("exact/bootstrap_failed"):
@@ -122,7 +141,7 @@ def _inference(problem: Problem, outcome: Outcome, metrics: dict[str, float]) ->
     if (times := metrics.get("exact/overdispersion", 1.0)) > SUSPICIOUS and outcome.errors_by == "information":
         lines.append(
             f"the counts vary {times:.2g} times as much as {problem.noise.name} noise says: these standard errors are "
-            "too small, those of optimizer.standard_errors=HC3 are not"
+            "too small; those of optimizer.standard_errors=HC3 do not take its word for it"
         )
     return "\n".join(lines)
 
@@ -134,10 +153,30 @@ def _metrics(metrics: dict[str, float], K: int) -> str:
         values = [metrics.get(f"{part}/{metric.name}") for part in parts]
         if any(value is not None for value in values):
             rows.append([metric.label, *("" if value is None else f"{value:.6g}" for value in values)])
-    text = layout(rows)
-    if "param/error" in metrics:
-        text += (
-            f"\n\ndistance to the exact coefficients: {metrics['param/error']:.3g} "
-            f"({100 * metrics['param/relative_error']:.3g} % of their norm)"
-        )
-    return text
+    return layout(rows)
+
+
+def _distance(problem: Problem, outcome: Outcome, metrics: dict[str, float]) -> list[str]:
+    """How far training is from the exact answer, and what to do about it."""
+    reference = outcome.reference
+    if reference is None:
+        return [] if "param/error" not in metrics else [f"distance to the exact coefficients: {_share(metrics)}"]
+    if reference.no_optimum is not None:
+        return [f"no finite optimum: {reference.no_optimum}"]
+    if reference.away is None:
+        if not problem.model.linear:
+            return []
+        return ["the exact answer was not computed, as it would take long; optimizer=exact does"]
+    away = reference.away.nan_to_num(-1.0)
+    worst = int(away.argmax())
+    if away[worst] < 0:
+        return [f"distance to the exact coefficients: {_share(metrics)}"]
+    said = f"distance to the exact coefficients: worst: {problem.terms[worst]}, {away[worst]:.2g} standard errors"
+    if away[worst] > 1:
+        said += "; more epochs, a larger step (optimizer.lr) or optimizer=exact would bring them nearer"
+    return [said]
+
+
+def _share(metrics: dict[str, float]) -> str:
+    share = metrics.get("param/relative_error")  # none where the exact ones are all zero
+    return f"{metrics['param/error']:.3g}" + ("" if share is None else f" ({100 * share:.3g} % of their norm)")

@@ -56,6 +56,8 @@ class JobResult:
         self.failure = _why_failed(outcome, wanted, self.error)
         if outcome is not None:
             self.metrics = artifacts.final_metrics(outcome) | {"run/seconds": self.seconds}
+            if self.problem is not None and self.problem.examples.lacking:
+                self.metrics["data/lacking"] = float(self.problem.examples.lacking)
             self.coefficients = None if self.problem is None else artifacts.coefficients(self.problem, outcome)
             if self.status == "FINISHED":
                 self.objective = {name: mean_of_all(outcome, name) for name in wanted.names_in(outcome.names)}

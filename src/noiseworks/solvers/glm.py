@@ -194,6 +194,11 @@ def _joint_start(problem: LinearProblem, A: TransformedDesign) -> Array:
 
 
 def _check_rates(problem: LinearProblem, A: TransformedDesign, z: Array, penalty: RidgePenalty | None) -> None:
+    if not problem.y.any() and penalty is None:
+        raise UserError(
+            f"{problem.noise.name} noise has no finite optimum: all {len(problem.y)} counts are zero, and the rate "
+            "goes to zero without end."
+        )
     rows = separated_rows(problem, A, z, penalty)
     if len(rows):
         raise UserError(

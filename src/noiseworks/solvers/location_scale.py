@@ -9,12 +9,13 @@ import torch
 
 from noiseworks.errors import UserError
 from noiseworks.noise import Huber, Laplace
-from noiseworks.noise.base import above_rounding
+from noiseworks.noise.base import above_rounding, weighted_median
 from noiseworks.solvers.design import Design, TransformedDesign
 from noiseworks.solvers.glm import fit_glm
 from noiseworks.solvers.least_squares import check_varies, factored, fitted_scale, refined
 from noiseworks.solvers.likelihood import Likelihood, RidgePenalty
 from noiseworks.solvers.linear_problem import Array, LinearProblem
+from noiseworks.solvers.m_estimation import m_estimate
 from noiseworks.solvers.newton import GRADIENT, checked, newton
 from noiseworks.solvers.quantile.least_absolute import least_absolute
 from noiseworks.solvers.solution import Solution
@@ -26,7 +27,7 @@ SMALL = 100_000  # numbers in a design for which the start is the Laplace answer
 
 
 def fit_location_scale(problem: LinearProblem, design: Design, joint: bool) -> tuple[Array, float]:
-    """theta (P,) and the scale: Newton's method on what least squares leaves, in units of its root mean square.
+    """theta (P,) and the scale: Newton's method on what a robust start leaves, in units of its median size.
 
     So starts and tolerances mean the same for all data. A perfect fit is the answer; its scale is a rounding error.
     """
@@ -34,12 +35,16 @@ def fit_location_scale(problem: LinearProblem, design: Design, joint: bool) -> t
     theta = design.minimum_norm(b)
     if is_perfect(problem, theta, None):
         check_varies(problem, theta)
-        _check_rows(problem, design, joint)
+        _check_rows(problem, design, joint or not problem.noise.by_likelihood)
         return theta, float(above_rounding(torch.zeros(()), torch.from_numpy(problem.target + problem.offset)))
+    noise = problem.noise
+    if isinstance(noise, Huber) and not noise.by_likelihood:
+        return m_estimate(problem, noise, design, theta)
+    theta = _robust(problem, design, theta)
     inner, unit = _standard(problem, problem.target - problem.D @ theta)
     penalty = RidgePenalty.of(problem.penalty, design, unit, theta)
     v = _newton(inner, TransformedDesign.of(design), joint, penalty)
-    theta = design.theta(design.R @ b + unit * v[: design.rank])
+    theta = theta + design.theta(unit * v[: design.rank])
     return theta, unit * float(np.exp(v[-1])) if joint else fitted_scale(problem, theta) or 1.0
 
 
@@ -54,9 +59,10 @@ def _check_rows(problem: LinearProblem, design: Design, joint: bool) -> None:
 
 def _standard(problem: LinearProblem, left: Array) -> tuple[LinearProblem, float]:
     """The problem of fitting `left`, in units that make it, or the given scale, about one."""
-    given = problem.noise.scale_value
-    unit = float(np.sqrt(np.average(left**2, weights=problem.weights)))
-    noise = problem.noise
+    noise, given = problem.noise, problem.noise.scale_value
+    unit = float(weighted_median(torch.from_numpy(np.abs(left)), torch.from_numpy(problem.weights)))
+    if not unit > SMALLEST * np.abs(left).max():  # half of the rows are fitted exactly
+        unit = float(np.sqrt(np.average(left**2, weights=problem.weights)))
     if given is not None:
         unit = max(unit, float(given))
         noise = noise.with_scale(float(given) / unit)
@@ -65,8 +71,8 @@ def _standard(problem: LinearProblem, left: Array) -> tuple[LinearProblem, float
 
 
 def _newton(problem: LinearProblem, A: TransformedDesign, joint: bool, penalty: RidgePenalty | None) -> Array:
-    """v: z and, if `joint`, the log scale."""
-    noise, z = problem.noise, _robust(problem, A, penalty)
+    """v: z and, if `joint`, the log scale; from z = 0."""
+    noise, z = problem.noise, np.zeros(A.shape[1])
     v = np.append(z, np.log(_scale_at(problem, A, z))) if joint else z
     seen = problem if joint or noise.scale_value is not None else replace(problem, noise=noise.with_scale(1.0))
     point = newton(Likelihood.of(seen, A, joint, penalty), v, np.log(SMALLEST))
@@ -78,20 +84,19 @@ def _newton(problem: LinearProblem, A: TransformedDesign, joint: bool, penalty: 
     return checked(point, problem.noise).v
 
 
-def _robust(problem: LinearProblem, A: TransformedDesign, penalty: RidgePenalty | None) -> Array:
-    """Where Newton's method starts: at zero, which is least squares, for Huber; else at the Laplace or Huber answer,
-    with a penalty at Huber's of a given scale, the median absolute value over that of a standard normal variable."""
-    r = A.shape[1]
+def _robust(problem: LinearProblem, design: Design, theta: Array) -> Array:
+    """Where Newton's method starts: at theta of least squares for Huber, whose likelihood has one minimum; else at the
+    Laplace answer, or, with a penalty or many rows, at Huber's with the scale of its median residual."""
     if isinstance(problem.noise, Huber):
-        return np.zeros(r)
-    stand_in = replace(problem, y=problem.target)
-    if problem.D.size <= SMALL and penalty is None:
-        rows = A.rows(slice(None))
-        return np.asarray(least_absolute(replace(stand_in, noise=Laplace(), D=rows)).theta.numpy())
-    if penalty is not None:
-        scale = max(1.48 * float(np.median(np.abs(problem.target))), 1e-3)
-        return _newton(replace(stand_in, noise=Huber(scale=scale)), A, False, penalty)
-    return _newton(replace(stand_in, noise=Huber()), A, True, penalty)[:r]
+        return theta
+    stand_in = replace(problem, y=problem.target, offset=np.zeros_like(problem.target))
+    if problem.D.size <= SMALL and problem.penalty is None:
+        return least_absolute(replace(stand_in, noise=Laplace())).theta.numpy()
+    huber = Huber()
+    try:
+        return m_estimate(replace(stand_in, noise=huber), huber, design, theta)[0]
+    except UserError:  # half of the rows are fitted exactly
+        return theta
 
 
 def _scale_at(problem: LinearProblem, A: TransformedDesign, z: Array) -> float:
@@ -105,7 +110,8 @@ LARGE = 1 << 15  # numbers in a design from which its factor, which only brings 
 def likelihood_fit(problem: LinearProblem) -> Solution:
     """Newton's method, jointly with the scale where the best theta depends on it and it is not given."""
     noise = problem.noise
-    joint = not noise.separable and noise.scale_name is not None and noise.scale_value is None
+    estimated = not noise.separable and noise.scale_name is not None and noise.scale_value is None
+    joint = estimated and noise.by_likelihood
     design = factored(problem, LARGE)
     fit = fit_location_scale if noise.location_scale else fit_glm
     theta, scale = fit(problem, design, joint)

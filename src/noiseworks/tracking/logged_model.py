@@ -9,8 +9,10 @@ import mlflow
 from mlflow.models import ModelSignature
 from mlflow.models.model import Model
 from mlflow.types import ColSpec, Schema, TensorSpec
+from mlflow.types.schema import AnyType
 
 import noiseworks
+from noiseworks.data.columns import is_number
 from noiseworks.runs import predictor
 from noiseworks.runs.artifacts import to_json
 
@@ -43,9 +45,10 @@ def log_model(run: MlflowRun, saved: dict[str, Any]) -> None:
 
 
 def signature(saved: dict[str, Any]) -> ModelSignature:
-    columns: list[ColSpec | TensorSpec] = [
-        ColSpec("string" if column["levels"] else "double", column["name"]) for column in saved["columns"]
-    ]
-    if saved["offset"] is not None:
-        columns.append(ColSpec("double", saved["offset"]))
+    """Text is text; numbers may be of any type: where it says double, MLflow refuses the whole numbers of the very
+    table that was fitted."""
+    texts = {column["name"] for column in saved["columns"] if not all(map(is_number, column["levels"]))}
+    names = [column["name"] for column in saved["columns"]]
+    names += [] if saved["offset"] is None else [saved["offset"]]
+    columns: list[ColSpec | TensorSpec] = [ColSpec("string" if name in texts else AnyType(), name) for name in names]
     return ModelSignature(Schema(columns), Schema([ColSpec("double")]))

@@ -12,7 +12,7 @@ from torch import Tensor
 from noiseworks.data.input_noise import FreshNoise
 from noiseworks.data.minibatches import TrainingRows
 from noiseworks.data.scaling import Scaling
-from noiseworks.exact import SolutionCache, cheap
+from noiseworks.exact import Found, SolutionCache, cheap
 from noiseworks.metrics import PARTS, Metric, metrics_of
 from noiseworks.model import Model
 from noiseworks.noise import Noise
@@ -69,6 +69,7 @@ class Ensemble:
         self.parts = {name: self._stack([p.parts[name] for p in problems]) for name in PARTS}
         self.num_features = len(problems[0].examples.features)
         self.exact: Tensor | None = None  # see `solve`
+        self.answers: dict[int, Found] = {}  # by member, likewise
 
     @property
     def names(self) -> list[str]:
@@ -179,12 +180,14 @@ class Ensemble:
             shifts.append(weighted_mean(in_data - self.noise.nll(torch.zeros_like(y), y), part.weights))
         return torch.stack(shifts).to(self.device)[self.which]
 
-    def solve(self, members: Sequence[Member]) -> None:
-        """Keep the exact answers (K, number of terms), in units of the data, of those for which they cost next to
-        nothing; nan for the others, and where there is no finite optimum."""
+    def solve(self, members: Sequence[Member], steps: int = 0) -> None:
+        """Keep the exact answers (K, number of terms), in units of the data, of those for which they cost little beside
+        so many steps of training; nan for the others, and where there is no finite optimum."""
         theta = torch.full((len(members), self.model.num_parameters(self.num_features)), math.nan, dtype=torch.float64)
-        solved = [k for k, m in enumerate(members) if cheap(m.problem)]
-        for k, found in zip(solved, SolutionCache().of([(members[k].problem, members[k].noise) for k in solved])):
+        solved = [k for k, m in enumerate(members) if cheap(m.problem, steps)]
+        found_all = SolutionCache().of([(members[k].problem, members[k].noise) for k in solved])
+        self.answers = dict(zip(solved, found_all))
+        for k, found in self.answers.items():
             if isinstance(found, Solution):  # else training goes on without a reference
                 theta[k] = found.theta
         if not theta.isnan().all():
