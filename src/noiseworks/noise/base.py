@@ -112,6 +112,7 @@ class Noise(ABC):
     separable: ClassVar[bool] = True  # the best eta does not depend on the scale
     location_scale: ClassVar[bool] = False  # transform(y) = eta + scale * noise
     counts: ClassVar[bool] = False  # y is a whole number
+    orthogonal: ClassVar[bool] = True  # what y says of eta and of an estimated scale is uncorrelated
 
     @abstractmethod
     def mean(self, eta: Tensor) -> Tensor:

@@ -31,6 +31,7 @@ class IntervalLogNormal(Noise):
     name: ClassVar[str] = "interval_lognormal"
     separable: ClassVar[bool] = False
     counts: ClassVar[bool] = True
+    orthogonal: ClassVar[bool] = False
     tick: float = 1.0
     scale: Scale = None
 

@@ -90,7 +90,7 @@ def _below(noise: Noise, u: Array, ratio: Array) -> Array:
 
 
 def _count(noise: Noise, eta: Array, errors: Array, p: float) -> Array:
-    """The smallest whole number k with P(y <= k) >= p, as R's qpois."""
+    """The smallest value k, a multiple of the noise's step, with P(y <= k) >= p, as R's qpois."""
     found, sharpness = np.empty_like(eta), errors * _steepness(noise, eta)
     order, start = np.argsort(sharpness), 0  # nan last
     while start < len(eta):
@@ -112,7 +112,7 @@ def _smallest(noise: Noise, eta: Array, errors: Array, p: float, z: Array, weigh
     uncertain = torch.where(noise.mean(uncertain) > 0, uncertain, noise.inverse_mean(torch.tensor(TINY).to(uncertain)))
 
     def below(k: Array) -> Array:
-        return _cdf(noise, uncertain, torch.from_numpy(k)[:, None]) @ weights
+        return _cdf(noise, uncertain, torch.from_numpy(noise.step * k)[:, None]) @ weights
 
     low, high = np.full(len(eta), -1.0), np.zeros(len(eta))
     while (short := below(high) < p).any():
@@ -121,7 +121,7 @@ def _smallest(noise: Noise, eta: Array, errors: Array, p: float, z: Array, weigh
         middle = np.floor((low + high) / 2)
         enough = below(middle) >= p
         low, high = np.where(open_ & ~enough, middle, low), np.where(open_ & enough, middle, high)
-    return np.where(np.isfinite(errors), high, np.nan)
+    return np.where(np.isfinite(errors), noise.step * high, np.nan)
 
 
 def _cdf(noise: Noise, eta: Tensor, y: Tensor) -> Array:

@@ -160,6 +160,11 @@ CERTAIN = 1e-6  # a mean nll, of probabilities, that leaves nothing to find: rou
 def fit_glm(problem: LinearProblem, design: Design, joint: bool) -> tuple[Array, float | None]:
     """theta (P,) and, if `joint`, the scale or dispersion."""
     noise, A = problem.noise, TransformedDesign.of(design)
+    if joint and not noise.orthogonal and (problem.y <= noise.step).all():
+        raise UserError(
+            f"{noise.name} noise has no finite optimum: no value is above {noise.step:g}, so that the rows do not show "
+            f"the {noise.scale_name}, which goes to zero. A smaller noise.tick, more rows or a given noise.scale would do."
+        )
     if not joint and noise.scale_name is not None and noise.scale_value is None:
         problem = replace(problem, noise=noise.with_scale(1.0))  # any will do: it does not move theta
     penalty = RidgePenalty.of(problem.penalty, design)
