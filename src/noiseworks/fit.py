@@ -14,7 +14,7 @@ from noiseworks.errors import UserError
 from noiseworks.exact import Exact, Inference, SolutionCache, method_of, ridge_of, standard_errors
 from noiseworks.exact_inference import Wanted, inferences
 from noiseworks.metrics import METRICS, OF_ANSWERS
-from noiseworks.outcome import Curve, Outcome, Reference
+from noiseworks.outcome import Curve, Distance, Outcome
 from noiseworks.problem import Stream
 from noiseworks.solvers.naive import METHODS as NAIVE
 from noiseworks.solvers.solution import Solution
@@ -75,20 +75,20 @@ def train(
     for name, points in monitor.curves.items():
         outcome.curves[name] = Curve([step for step, _ in points], torch.stack([values for _, values in points], 1))
     if len(members) == 1:
-        outcome.reference = _reference(members[0], ensemble.answers.get(0), outcome)
+        outcome.distance = _distance(members[0], ensemble.answers.get(0), outcome)
     outcome.steps, outcome.pruned = monitor.steps, monitor.pruned
     outcome.path = torch.cat(monitor.path) if keep_path else None
     return outcome
 
 
-def _reference(member: Member, answer: Solution | UserError | None, outcome: Outcome) -> Reference:
+def _distance(member: Member, answer: Solution | UserError | None, outcome: Outcome) -> Distance:
     """What the exact answer says of trained coefficients."""
     if answer is None or outcome.exact is None:
-        return Reference(no_optimum=str(answer) if isinstance(answer, UserError) else None)
+        return Distance(no_optimum=str(answer) if isinstance(answer, UserError) else None)
     assert isinstance(answer, Solution)
     errors = standard_errors(member.problem, member.noise, answer)
     away = (outcome.coefficients[0] - outcome.exact[0]).abs() / errors
-    return Reference(away=away.where(errors > 0, torch.nan))
+    return Distance(away=away.where(errors > 0, torch.nan))
 
 
 def solutions(members: Sequence[Member]) -> list[Solution | UserError]:

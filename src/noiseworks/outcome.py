@@ -36,7 +36,7 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Reference:
+class Distance:
     """What the exact answer says of one trained fit. away (number of terms,): how far each coefficient is from it, in
     its standard errors; None where it was not computed. no_optimum: why there is none."""
 
@@ -61,7 +61,7 @@ class Outcome:
     kind: str = "trained"  # or "optimum", "stationary point"
     standard_errors: Tensor | None = None  # (K, number of terms), of exact answers; nan where there is none
     intervals: Tensor | None = None  # (K, number of terms, 2) at 95 %, likewise
-    reference: Reference | None = None  # of a single trained fit
+    distance: Distance | None = None  # of a single trained fit
     errors_by: str | None = None  # how they were found, see `noiseworks.inference.uncertainty`
 
     @property
@@ -99,5 +99,5 @@ class Outcome:
             standard_errors=None if self.standard_errors is None else self.standard_errors[own],
             intervals=None if self.intervals is None else self.intervals[own],
             errors_by=self.errors_by,
-            reference=self.reference,
+            distance=self.distance,
         )

@@ -158,16 +158,16 @@ def _metrics(metrics: dict[str, float], K: int) -> str:
 
 def _distance(problem: Problem, outcome: Outcome, metrics: dict[str, float]) -> list[str]:
     """How far training is from the exact answer, and what to do about it."""
-    reference = outcome.reference
-    if reference is None:
+    distance = outcome.distance
+    if distance is None:
         return [] if "param/error" not in metrics else [f"distance to the exact coefficients: {_share(metrics)}"]
-    if reference.no_optimum is not None:
-        return [f"no finite optimum: {reference.no_optimum}"]
-    if reference.away is None:
+    if distance.no_optimum is not None:
+        return [f"no finite optimum: {distance.no_optimum}"]
+    if distance.away is None:
         if not problem.model.linear:
             return []
         return ["the exact answer was not computed, as it would take long; optimizer=exact does"]
-    away = reference.away.nan_to_num(-1.0)
+    away = distance.away.nan_to_num(-1.0)
     worst = int(away.argmax())
     if away[worst] < 0:
         return [f"distance to the exact coefficients: {_share(metrics)}"]

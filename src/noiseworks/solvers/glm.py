@@ -163,7 +163,7 @@ def fit_glm(problem: LinearProblem, design: Design, joint: bool) -> tuple[Array,
     if joint and not noise.orthogonal and (problem.y <= noise.step).all():
         raise UserError(
             f"{noise.name} noise has no finite optimum: no value is above {noise.step:g}, so that the rows do not show "
-            f"the {noise.scale_name}, which goes to zero. A smaller noise.tick, more rows or a given noise.scale would do."
+            f"the {noise.scale_name}, which goes to 0. A smaller noise.tick, more rows or a given noise.scale would do."
         )
     if not joint and noise.scale_name is not None and noise.scale_value is None:
         problem = replace(problem, noise=noise.with_scale(1.0))  # any will do: it does not move theta
