@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 BLOCKS = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
 COMMANDS = [line for block in BLOCKS for line in block.splitlines() if line]
 RUN = [command for command in COMMANDS if command.startswith("noiseworks")]
-LONG = [line for line in RUN if re.search(r"n_trials|range\(|bootstrap|replicates=100", line)]
+LONG = [line for line in RUN if re.search(r"optuna|range\(|bootstrap|replicates=100|seed=0,1", line)]
 # The environment of these tests stands in for the .venv that make would set up first.
 MAKE = ["make", "-s", f"BIN={Path(sys.executable).parent}", "READY="]
 SHOP = """price,weather,sold

@@ -71,7 +71,7 @@ def steady_state(order, lr, d, batch_size, K):
     return (outcome.path[200:] - data.w_true).square().sum(2).mean(0)  # (K,)
 
 
-@pytest.mark.parametrize(("lr", "d", "batch_size"), [(0.1, 4, 2), (0.3, 2, 1), (0.5, 6, 8)])
+@pytest.mark.parametrize(("lr", "d", "batch_size"), every(3, [(0.1, 4, 2), (0.3, 2, 1), (0.5, 6, 8)]))
 def test_noise_floor_of_stochastic_gradients(lr, d, batch_size):
     """e' = (I - lr S) e + lr g, S = X'X / B, g = X'eps / B with fresh X ~ N(0, I), eps ~ N(0, 1): E S = I,
     E S^2 = (1 + (d + 1) / B) I, E |g|^2 = d / B, so E |e|^2 = lr d / (B (2 - lr (1 + (d + 1) / B))) once the start is
