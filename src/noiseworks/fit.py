@@ -61,8 +61,8 @@ def train(
     lightning.fit(module, datamodule=blocks)
     everyone = torch.arange(len(members), device=ensemble.device)
     metrics, theta = monitor.metrics, monitor.theta.to(ensemble.device)
-    wanted = {name: METRICS if name == "test" else OF_ANSWERS for name in ensemble.names}
-    metrics |= ensemble.evaluate(theta, everyone, wanted)[0]
+    held_out = {name: METRICS if name == "test" else OF_ANSWERS for name in ensemble.names if name != "train"}
+    metrics |= ensemble.evaluate(theta, everyone, held_out)[0] if held_out else {}
     metrics |= {"trainer/epochs": monitor.epochs, "trainer/steps": monitor.steps}
     metrics["trainer/world_size"] = torch.full((len(members),), float(lightning.world_size))
     outcome = _outcome(ensemble, theta, metrics, monitor.scale)
