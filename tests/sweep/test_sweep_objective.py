@@ -174,7 +174,7 @@ def test_a_metric_that_there_is_not(tmp_path, override, said, in_study):
     assert isinstance(result, FitFailed)
     assert not isinstance(other, Exception)
     run, row = child(tmp_path, 0), journal(tmp_path)[0]
-    there = "param/error, param/relative_error, train/loss, train/mae, train/median_ae, train/nll, train/rmse, "
+    there = "param/error, param/relative_error, train/loss, train/mae, train/nll, train/rmse, "
     assert row["failure"].startswith(f"{said} {there}")
     assert row["failure"] in str(result)
     assert run.info.status == row["status"] == "FAILED"
