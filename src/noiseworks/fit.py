@@ -53,7 +53,7 @@ def train(
     rows = ensemble.rows()
     n = rows.y.shape[1]
     batch_size = n if takes_all_rows(members[0].make_optimizer) else min(data.batch_size, n)
-    ensemble.solve(members, settings.max_epochs * -(-n // batch_size))
+    answer = ensemble.solve(members, settings.max_epochs * -(-n // batch_size)).get(0)
     streams = [Stream(m.problem, generator(m.seed, "order", m.replicate)) for m in members if data.order == "stream"]
     seeds, fresh = [(m.seed, m.replicate) for m in members], ensemble.fresh_noise(members)
     blocks = MinibatchBlocks(rows, ensemble.which, seeds, batch_size, data.order, streams, fresh)
@@ -75,7 +75,7 @@ def train(
     for name, points in monitor.curves.items():
         outcome.curves[name] = Curve([step for step, _ in points], torch.stack([values for _, values in points], 1))
     if len(members) == 1:
-        outcome.distance = _distance(members[0], ensemble.answers.get(0), outcome)
+        outcome.distance = _distance(members[0], answer, outcome)
     outcome.steps, outcome.pruned = monitor.steps, monitor.pruned
     outcome.path = torch.cat(monitor.path) if keep_path else None
     return outcome

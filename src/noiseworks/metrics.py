@@ -8,24 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from noiseworks.noise.base import weighted_mean
+from noiseworks.noise.base import weighted_mean, weighted_median
 
 PARTS = ("train", "val", "test")
 FROM_EXACT = ("param/error", "param/relative_error")  # distances to the exact answer, where it is known
 
 Average = Callable[[Tensor, "Tensor | None"], Tensor]
-
-
-def _median(values: Tensor, weights: Tensor | None) -> Tensor:
-    """The median over the last axis, of two middle ones their mean; a row of weight w counts as w rows."""
-    n = values.shape[-1]
-    if weights is None:
-        return (values.kthvalue((n + 1) // 2).values + values.kthvalue(n // 2 + 1).values) / 2
-    ordered, order = values.sort(dim=-1)
-    below = weights.expand_as(values).gather(-1, order).cumsum(-1)
-    half = below[..., -1:] / 2
-    at = [torch.searchsorted(below, half, side=side).clamp_max(n - 1) for side in ("left", "right")]
-    return sum((ordered.gather(-1, each) for each in at), torch.zeros_like(half)).squeeze(-1) / 2
 
 
 @dataclass(frozen=True)
@@ -53,7 +41,7 @@ METRICS = (
     Metric("nll", "nll per example", lambda residual, nll: nll),
     Metric("mae", "mean absolute error", lambda residual, nll: residual.abs()),
     Metric("rmse", "root mean square error", lambda residual, nll: residual.square(), finish=torch.sqrt),
-    Metric("median_ae", "median absolute error", lambda residual, nll: residual.abs(), _median, each_epoch=False),
+    Metric("median_ae", "median absolute error", lambda left, nll: left.abs(), weighted_median, each_epoch=False),
 )
 EACH_EPOCH = tuple(metric for metric in METRICS if metric.each_epoch)
 OF_ANSWERS = tuple(metric for metric in METRICS if not metric.each_epoch)

@@ -62,6 +62,16 @@ def test_values_out_of_the_support(tmp_path):
     assert "is 1.5 in row 3334" in complaint(tmp_path, given(y=with_value(4_000, 3333, 1.5)))
 
 
+def test_rows_are_those_of_the_file_after_some_were_left_out(tmp_path):
+    """And after each was written out as often as it was counted."""
+    bad, gaps = with_value(4_000, 3333, -2.0), given()["a"].copy()
+    gaps[[5, 1500, 2047]] = np.nan
+    assert "is -2 in row 3334" in complaint(tmp_path, given(y=bad, a=gaps), missing="drop")
+    copies = np.arange(4_000) % 3 + 1.0
+    counted = {"weights": "weight", "weight_kind": "frequency", "missing": "drop"}
+    assert "is -2 in row 3334" in complaint(tmp_path, given(y=bad, a=gaps, weight=copies), **counted)
+
+
 def test_values_that_are_missing_or_no_numbers(tmp_path):
     weights = given()["weight"].copy()
     weights[2050] = 0.0

@@ -16,15 +16,10 @@ from noiseworks.inference import Uncertainty, uncertainty
 from noiseworks.noise import Gaussian, Huber, Laplace, LogNormal, NegativeBinomial, Noise, Poisson
 from noiseworks.solvers.linear_problem import LinearProblem
 from noiseworks.solvers.solve import solved
+from published_tables import STACKLOSS
 
 T = torch.from_numpy
 ROBUST = ["HC0", "HC1", "HC2", "HC3"]
-STACKLOSS = np.array([
-    [42, 80, 27, 89], [37, 80, 27, 88], [37, 75, 25, 90], [28, 62, 24, 87], [18, 62, 22, 87], [18, 62, 23, 87],
-    [19, 62, 24, 93], [20, 62, 24, 93], [15, 58, 23, 87], [14, 58, 18, 80], [14, 58, 18, 89], [13, 58, 17, 88],
-    [11, 58, 18, 82], [12, 58, 19, 93], [8, 50, 18, 89], [7, 50, 18, 86], [8, 50, 19, 72], [8, 50, 19, 79],
-    [9, 50, 20, 80], [15, 56, 20, 82], [15, 70, 20, 91],
-], dtype=float)  # fmt: skip
 
 
 def of(

@@ -7,7 +7,8 @@ import pickle
 import numpy as np
 import pytest
 import statsmodels.api as sm
-from regressor_data import BREAKS, NOISES, STACKLOSS, WARP, drawn
+from published_tables import STACKLOSS
+from regressor_data import BREAKS, NOISES, WARP, drawn
 from sklearn.base import clone
 
 from noiseworks.errors import UserError

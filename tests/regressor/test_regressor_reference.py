@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import statsmodels.api as sm
-from regressor_data import BREAKS, STACKLOSS, WARP
+from published_tables import STACKLOSS
+from regressor_data import BREAKS, WARP
 from sklearn.linear_model import LinearRegression, PoissonRegressor, QuantileRegressor, Ridge
 from sklearn.metrics import d2_pinball_score, d2_tweedie_score
 

@@ -7,15 +7,9 @@ from scipy.optimize import linprog
 
 from noiseworks.noise import Laplace
 from noiseworks.solvers.solve import solve
+from published_tables import STACKLOSS
 
 T = torch.from_numpy
-
-STACKLOSS = np.array([
-    [80, 27, 89, 42], [80, 27, 88, 37], [75, 25, 90, 37], [62, 24, 87, 28], [62, 22, 87, 18], [62, 23, 87, 18],
-    [62, 24, 93, 19], [62, 24, 93, 20], [58, 23, 87, 15], [58, 18, 80, 14], [58, 18, 89, 14], [58, 17, 88, 13],
-    [58, 18, 82, 11], [58, 19, 93, 12], [50, 18, 89, 8], [50, 18, 86, 7], [50, 19, 72, 8], [50, 19, 79, 8],
-    [50, 20, 80, 9], [56, 20, 82, 15], [70, 20, 91, 15],
-], dtype=float)  # fmt: skip
 
 
 def test_stackloss_as_quantreg() -> None:
@@ -24,7 +18,7 @@ def test_stackloss_as_quantreg() -> None:
     coef(rq(stack.loss ~ ., data = stackloss, tau = .5))
     coef(rq(stack.loss ~ ., data = stackloss, tau = .5, weights = rep(1:3, 7)))
     """
-    D, y = T(np.column_stack((np.ones(21), STACKLOSS[:, :3]))), T(STACKLOSS[:, 3].copy())
+    D, y = T(np.column_stack((np.ones(21), STACKLOSS[:, 1:]))), T(STACKLOSS[:, 0].copy())
     plain = [-39.6898550724637929, 0.8318840579710135, 0.5739130434782647, -0.0608695652173913]
     weighted = [-39.7314702308627190, 0.8335358444714457, 0.5662211421628189, -0.0595382746051027]
     np.testing.assert_allclose(solve(Laplace(), D, y).theta, plain, rtol=1e-12)
@@ -68,7 +62,7 @@ def test_the_median() -> None:
 
 
 def test_minimum_norm_of_a_doubled_column() -> None:
-    D, y = T(np.column_stack((np.ones(21), STACKLOSS[:, :3]))), T(STACKLOSS[:, 3].copy())
+    D, y = T(np.column_stack((np.ones(21), STACKLOSS[:, 1:]))), T(STACKLOSS[:, 0].copy())
     once, twice = solve(Laplace(), D, y).theta, solve(Laplace(), torch.cat((D, 3 * D[:, 1:2]), 1), y)
     assert twice.rank == 4
     # a + 3 b = theta_1 with least a^2 + b^2

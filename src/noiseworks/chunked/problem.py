@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from noiseworks.chunked.first_pass import Totals
 from noiseworks.data.base import Examples, split_rows
-from noiseworks.data.chunks import TableChunks, ahead, counted_from
+from noiseworks.data.chunks import TableChunks, ahead
 from noiseworks.data.scaling import Scaling, fit_scaling
 from noiseworks.data.table import Table
 from noiseworks.errors import UserError
@@ -67,8 +67,7 @@ class ChunkedRows:
     def _split(self, blocks: Iterator[Examples], check: Callable[[Examples], None]) -> Iterator[tuple[str, Examples]]:
         start = 0
         for block in blocks:
-            with counted_from(start):
-                check(block)
+            check(block)
             if self.parts is None:
                 start += len(block)
                 yield "train", block

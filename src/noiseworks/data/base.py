@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import ClassVar, NamedTuple
 
@@ -75,11 +76,14 @@ def written_out(examples: Examples) -> Examples:
     return replace(examples.take(again), weights=None)
 
 
+def renumbered(error: UserError, number: Callable[[int], int]) -> UserError:
+    """The error with other numbers of the rows that it names."""
+    return UserError(re.sub(r"\brow (\d+)", lambda found: f"row {number(int(found[1]))}", str(error)))
+
+
 def in_source(error: UserError, rows: Tensor | None) -> UserError:
     """The error with the numbers that rows have in the source in place of those among the rows at hand."""
-    if rows is None:
-        return error
-    return UserError(re.sub(r"\brow (\d+)", lambda found: f"row {int(rows[int(found[1]) - 1])}", str(error)))
+    return error if rows is None else renumbered(error, lambda k: int(rows[k - 1]))
 
 
 ORDERS = ("shuffle", "replacement", "stream")

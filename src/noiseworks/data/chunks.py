@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
-from noiseworks.data.base import Column, Examples, written_out
+from noiseworks.data.base import Column, Examples, renumbered, written_out
 from noiseworks.data.columns import Roles, category_order, is_text, plain, refuse_text, stray, stray_text
 from noiseworks.data.encoding import MAX_LEVELS, design, feature_names, finite, levels, offset_of, weights_of
 from noiseworks.data.reading import ParquetRows, check_names, no_rows, readable
@@ -53,7 +52,7 @@ class TableChunks:
         with readable(self.files.path):
             for table in self.files.batches(self.used, rows):
                 with counted_from(start):
-                    block = self._examples(table)
+                    block = self._examples(table, start)
                 start += table.num_rows
                 progress(table.num_rows)
                 if self.roles.frequency:
@@ -69,8 +68,8 @@ class TableChunks:
         for number in piece.unique().tolist():
             yield written_out(block.take((piece == number).nonzero().squeeze(1)))
 
-    def _examples(self, table: pa.Table) -> Examples:
-        """The rows of this table, as `encode` has them."""
+    def _examples(self, table: pa.Table, start: int) -> Examples:
+        """The rows of this table, the first of which is number `start` of the file, from 0, as `encode` has them."""
         head, roles, source = self.head, self.roles, self.head.source
         features = {column.name for column in head.columns}
         plain_columns = {name: plain(table[name], name, source, name in features) for name in table.column_names}
@@ -97,6 +96,7 @@ class TableChunks:
             digest=head.digest,
             offset_name=head.offset_name,
             exposure=head.exposure,
+            rows=torch.from_numpy(rows + start + 1),
         )
 
 
@@ -128,8 +128,7 @@ def counted_from(start: int) -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        said = re.sub(r"in row (\d+)", lambda found: f"in row {int(found[1]) + start}", str(error))
-        raise UserError(said) from error
+        raise renumbered(error, lambda k: k + start) from error
 
 
 def ahead(items: Iterator[Item]) -> Iterator[Item]:

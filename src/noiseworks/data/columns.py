@@ -101,11 +101,11 @@ def plain(column: pa.ChunkedArray, name: str, source: str, feature: bool = True)
     one of numbers, which are then names."""
     kind = column.type
     if pa.types.is_dictionary(kind):
+        if feature and not pa.types.is_string(kind.value_type):
+            names = [pa.array(map(str, chunk.dictionary.to_pylist()), pa.string()) for chunk in column.chunks]
+            return pa.chunked_array([of.take(chunk.indices) for of, chunk in zip(names, column.chunks)], pa.string())
         kind = kind.value_type
         column = pc.cast(column, kind)
-        if feature and not is_text(column):
-            values = [None if value is None else str(value) for value in column.to_pylist()]
-            return pa.chunked_array([pa.array(values, pa.string())])
     number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
     if number or pa.types.is_boolean(kind) or pa.types.is_null(kind):
         return pc.cast(column, pa.float64(), safe=False)

@@ -30,18 +30,16 @@ def encode(table: pa.Table, roles: Roles, missing: str, source: str) -> Examples
     columns = {name: plain(table[name], name, source, name in features) for name in used}
     for key, name in roles.named().items():
         refuse_text(columns[name], f"{key}={name}", source)
+    order = {name: category_order(table[name]) for name in features}
     for name in features:
-        if category_order(table[name]) is None:
+        if order[name] is None:
             refuse_stray_text(columns[name], name, source)
-    order = {name: values for name in features if (values := category_order(table[name])) is not None}
     rows = complete_rows(columns, missing, source)
     kept = {name: column.take(pa.array(rows)) for name, column in columns.items()}
     numbers = {name: finite(column, name, rows, source) for name, column in kept.items() if not is_text(column)}
 
     raw = tuple(
-        Column(
-            name, () if name in numbers else levels(pc.unique(kept[name]).to_pylist(), name, source, order.get(name))
-        )
+        Column(name, () if name in numbers else levels(pc.unique(kept[name]).to_pylist(), name, source, order[name]))
         for name in features
     )
     feature_names(raw, source)

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
-from noiseworks.data.columns import nearest
+from noiseworks.data.columns import is_text, nearest
 from noiseworks.errors import UserError
 
 PARQUET = (".parquet", ".pq")
@@ -179,17 +179,13 @@ def read_text(path: Path) -> pa.Table:
         raise UserError(
             f"data.path={path} has a quote that is not closed; row {table.num_rows} takes in all that follows."
         )
-    table = table.rename_columns([name.strip() for name in table.column_names])
-    return (
-        pa.table({field.name: _trimmed(table[at], field) for at, field in enumerate(table.schema)})
-        if (len(set(table.column_names)) == table.num_columns)
-        else table
-    )
+    names = [name.strip() for name in table.column_names]
+    return pa.Table.from_arrays([_trimmed(column) for column in table.columns], names=names)
 
 
-def _trimmed(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
+def _trimmed(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Text without the blanks around it, as the names of columns."""
-    return pc.utf8_trim_whitespace(column) if pa.types.is_string(field.type) else column
+    return pc.utf8_trim_whitespace(column) if is_text(column) else column
 
 
 def last_row(table: pa.Table) -> list[object]:

@@ -36,8 +36,8 @@ def covariance_root(rows: RowScores, A: Array, method: str) -> Array:
     n, r = A.shape[1:]
     if n == r and rows.noise.location_scale:
         return np.full((len(rows.y), r, r), np.nan)
-    estimated = rows.noise.scale_name is not None and rows.assumed.scale_value is None
-    if method == "information" and (rows.information is None or (estimated and not rows.noise.orthogonal)):
+    apart = rows.noise.orthogonal or not rows.assumed.estimates_scale
+    if method == "information" and (rows.information is None or not apart):
         return np.stack([_observed(rows, k, A[k]) for k in range(len(A))])
     if method in ("iid", "information"):
         scale = error_scale(rows, r) if method == "iid" else np.full(len(rows.y), rows.counting**-0.5)
@@ -110,7 +110,7 @@ def error_scale_from_sums(n: int, r: int, squares: Array, mean: Array, variance:
 def _observed(rows: RowScores, k: int, A: Array) -> Array:
     """For a noise that has no formula for its information, or whose scale moves with z, the observed one, jointly with
     the scale: the Hessian of the likelihood by (z, log scale); of its inverse the part of z."""
-    joint = rows.noise.scale_name is not None and rows.assumed.scale_value is None
+    joint = rows.assumed.estimates_scale
     v = np.append(np.zeros(A.shape[1]), np.log(rows.scales[k]) if joint else [])
     given = rows.y[k], rows.eta[k], torch.from_numpy(rows.weights[k] / rows.n)
     hessian = Likelihood(rows.assumed, TransformedDesign(A), *given, joint).derivatives(v)[1]

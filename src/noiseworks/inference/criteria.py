@@ -31,7 +31,7 @@ def criteria_from_sums(
     |r| / sum |r - median|; for counts what R's null.deviance gives. overdispersion: Pearson's sum over n - rank, one if
     the noise model is right (R's quasipoisson).
     """
-    k = rank + (noise.scale_name is not None and noise.scale_value is None)
+    k = rank + noise.estimates_scale
     found = {
         "log_likelihood": log_likelihood,
         "aic": 2 * k - 2 * log_likelihood,

@@ -29,14 +29,15 @@ def weighted_mean(values: Tensor, weights: Tensor | None) -> Tensor:
 
 
 def weighted_median(values: Tensor, weights: Tensor | None = None) -> Tensor:
-    """The median over the last axis: the mean of the two in the middle, where there are two, as in R."""
-    ordered, at = values.sort(-1)
-    w = torch.ones_like(values) if weights is None else weights.expand_as(values).gather(-1, at)
-    below = w.cumsum(-1)
-    half, last = below[..., -1:] / 2, values.shape[-1] - 1
-    low = (below < half).sum(-1, keepdim=True).clamp_max(last)
-    high = (below <= half).sum(-1, keepdim=True).clamp_max(last)
-    return ((ordered.gather(-1, low) + ordered.gather(-1, high)) / 2).squeeze(-1)
+    """The median over the last axis, of two middle ones their mean, as in R; a row of weight w counts as w rows."""
+    n = values.shape[-1]
+    if weights is None:
+        return (values.kthvalue((n + 1) // 2).values + values.kthvalue(n // 2 + 1).values) / 2
+    ordered, order = values.sort(dim=-1)
+    below = weights.expand_as(values).gather(-1, order).cumsum(-1)
+    half = below[..., -1:] / 2
+    at = [torch.searchsorted(below, half, side=side).clamp_max(n - 1) for side in ("left", "right")]
+    return sum((ordered.gather(-1, each) for each in at), torch.zeros_like(half)).squeeze(-1) / 2
 
 
 def above_rounding(scale: Tensor, y: Tensor) -> Tensor:
@@ -213,6 +214,10 @@ class Noise(ABC):
     def scale_value(self) -> float | Tensor | None:
         """The scale as it was given; None: not set."""
         return None if self.scale_name is None else getattr(self, self.scale_name)
+
+    @property
+    def estimates_scale(self) -> bool:
+        return self.scale_name is not None and self.scale_value is None
 
     def with_scale(self, value: Scale) -> Self:
         return self if self.scale_name is None else replace(self, **{self.scale_name: value})

@@ -96,7 +96,7 @@ def _data(rows: EstimatorRows, training: Training) -> InMemory:
     return InMemory(
         given=given,
         seed=training.seed,
-        batch_size=min(training.batch_size, len(given)),
+        batch_size=training.batch_size,
         order="shuffle",
         val_fraction=0.0,
         test_fraction=0.0,

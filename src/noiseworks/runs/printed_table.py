@@ -85,10 +85,11 @@ def _notes(job: Job, problem: Problem, outcome: Outcome) -> list[str]:
     """What a reader might take for something else: the offset, a batch that is all rows."""
     notes, examples, n, size = [], problem.examples, problem.num_rows("train"), problem.data.batch_size
     if examples.offset is not None and len(examples.offset):
-        name, values = examples.offset_name, examples.offset.exp() if examples.exposure else examples.offset
-        how = "its logarithm is added to" if examples.exposure else "on the scale of"
-        kind = "exposure" if examples.exposure else "offset"
-        notes.append(f"{kind}: {name}, {values.min():.6g} to {values.max():.6g}, {how} the linear predictor")
+        values, kind, how = examples.offset, "offset", "on the scale of"
+        if examples.exposure:
+            values, kind, how = values.exp(), "exposure", "its logarithm is added to"
+        reach = f" {values.min():.6g} to {values.max():.6g}," if examples.total is None else ""  # not of a sample
+        notes.append(f"{kind}: {examples.offset_name},{reach} {how} the linear predictor")
     if "trainer/epochs" in outcome.metrics and size > n and not takes_all_rows(job.optimizer):
         notes.append(f"data.batch_size={size} is more than the {n} training rows: each step takes all of them")
     return notes
@@ -162,7 +163,8 @@ def _distance(problem: Problem, outcome: Outcome, metrics: dict[str, float]) -> 
     if distance is None:
         return [] if "param/error" not in metrics else [f"distance to the exact coefficients: {_share(metrics)}"]
     if distance.no_optimum is not None:
-        return [f"no finite optimum: {distance.no_optimum}"]
+        kind = "no finite optimum" if "no finite optimum" in distance.no_optimum else "no exact answer"
+        return [f"{kind}: {distance.no_optimum}"]
     if distance.away is None:
         if not problem.model.linear:
             return []

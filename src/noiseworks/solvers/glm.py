@@ -165,7 +165,7 @@ def fit_glm(problem: LinearProblem, design: Design, joint: bool) -> tuple[Array,
             f"{noise.name} noise has no finite optimum: no value is above {noise.step:g}, so that the rows do not show "
             f"the {noise.scale_name}, which goes to 0. A smaller noise.tick, more rows or a given noise.scale would do."
         )
-    if not joint and noise.scale_name is not None and noise.scale_value is None:
+    if not joint and noise.estimates_scale:
         problem = replace(problem, noise=noise.with_scale(1.0))  # any will do: it does not move theta
     penalty = RidgePenalty.of(problem.penalty, design)
     likelihood = Likelihood.of(problem, A, joint, penalty)

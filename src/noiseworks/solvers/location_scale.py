@@ -137,7 +137,7 @@ LARGE = 1 << 15  # numbers in a design from which its factor, which only brings 
 def likelihood_fit(problem: LinearProblem) -> Solution:
     """Newton's method, jointly with the scale where the best theta depends on it and it is not given."""
     noise = problem.noise
-    estimated = not noise.separable and noise.scale_name is not None and noise.scale_value is None
+    estimated = not noise.separable and noise.estimates_scale
     joint = estimated and noise.by_likelihood
     design = factored(problem, LARGE)
     fit = fit_location_scale if noise.location_scale else fit_glm

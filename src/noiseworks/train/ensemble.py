@@ -69,7 +69,6 @@ class Ensemble:
         self.parts = {name: self._stack([p.parts[name] for p in problems]) for name in PARTS}
         self.num_features = len(problems[0].examples.features)
         self.exact: Tensor | None = None  # see `solve`
-        self.answers: dict[int, Found] = {}  # by member, likewise
 
     @property
     def names(self) -> list[str]:
@@ -180,18 +179,18 @@ class Ensemble:
             shifts.append(weighted_mean(in_data - self.noise.nll(torch.zeros_like(y), y), part.weights))
         return torch.stack(shifts).to(self.device)[self.which]
 
-    def solve(self, members: Sequence[Member], steps: int = 0) -> None:
-        """Keep the exact answers (K, number of terms), in units of the data, of those for which they cost little beside
-        so many steps of training; nan for the others, and where there is no finite optimum."""
+    def solve(self, members: Sequence[Member], steps: int = 0) -> dict[int, Found]:
+        """The exact answers, by member, of those for which they cost little beside so many steps of training. Kept are
+        their coefficients (K, number of terms), in units of the data; nan where there are none."""
         theta = torch.full((len(members), self.model.num_parameters(self.num_features)), math.nan, dtype=torch.float64)
         solved = [k for k, m in enumerate(members) if cheap(m.problem, steps)]
-        found_all = SolutionCache().of([(members[k].problem, members[k].noise) for k in solved])
-        self.answers = dict(zip(solved, found_all))
-        for k, found in self.answers.items():
+        answers = dict(zip(solved, SolutionCache().of([(members[k].problem, members[k].noise) for k in solved])))
+        for k, found in answers.items():
             if isinstance(found, Solution):  # else training goes on without a reference
                 theta[k] = found.theta
         if not theta.isnan().all():
             self.exact = self.coefficients(theta.to(self.device), torch.arange(len(members), device=self.device))
+        return answers
 
     def _given_scale(self, members: Sequence[Member]) -> Tensor | None:
         scales = [m.noise.scale_value for m in members]
