@@ -7,13 +7,13 @@ import pickle
 import numpy as np
 import pytest
 import statsmodels.api as sm
-from published_tables import STACKLOSS
 from regressor_data import BREAKS, NOISES, WARP, drawn
 from sklearn.base import clone
 
 from noiseworks.errors import UserError
 from noiseworks.inference import Uncertainty, wald_test
 from noiseworks.regressor import LinearRegressor, likelihood_ratio_test
+from published_tables import STACKLOSS
 from soaked import every
 
 X, Y = STACKLOSS[:, 1:], STACKLOSS[:, 0]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import statsmodels.api as sm
-from published_tables import STACKLOSS
 from regressor_data import BREAKS, WARP
 from sklearn.linear_model import LinearRegression, PoissonRegressor, QuantileRegressor, Ridge
 from sklearn.metrics import d2_pinball_score, d2_tweedie_score
 
 from noiseworks.regressor import LinearRegressor
+from published_tables import STACKLOSS
 
 X, Y = STACKLOSS[:, 1:], STACKLOSS[:, 0]
 NEW = np.array([[60.0, 20, 86], [75, 25, 90]])
