@@ -51,6 +51,12 @@ def test_the_commands_are_found():
     assert {"make train", "make test", "make ui"} <= set(COMMANDS)
 
 
+def test_a_shell_can_read_them():
+    """What has parentheses or blanks is quoted."""
+    read = subprocess.run(["bash", "-n"], input="\n".join(COMMANDS), capture_output=True, text=True)
+    assert (read.returncode, read.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("line", all_but(RUN, *LONG))
 def test_command(command, line, tmp_path):
     """In this process; the first also as the shell finds it, below."""
