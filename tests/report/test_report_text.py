@@ -214,7 +214,7 @@ def test_headers_of_experiments(tmp_path: Path) -> None:
 
 def test_power_as_the_script_writes_it(tmp_path: Path) -> None:
     miss = {"exercise": "5.3", "kind": "claim", "claim": "so", "verdict": "inconclusive", "times": 2}
-    rates = [{"kind": "claim", "count": 1000, "as_hoped": 998, "rate": 0.998, "lo": 0.99, "hi": 1.0}]
+    rates = [{"kind": "claim", "count": 1000, "as_hoped": 998, "opposite": 0, "rate": 0.998, "lo": 0.99, "hi": 1.0}]
     (tmp_path / "power.json").write_text(json.dumps({"seeds": [1, 2], "rates": rates, "misses": [miss]}))
     found = power(tmp_path)
     assert found is not None

@@ -45,6 +45,15 @@ def test_an_estimate_that_is_no_number_differs() -> None:
     assert claim("9.1", "", 1.0, exactly(INF), 0.5).verdict == "differs"
 
 
+def test_a_wrong_theory_is_told_apart_where_the_margin_is_narrow_enough() -> None:
+    wrong = {"sd for variance": 3.0, "a factor 1.25": 1.25}
+    far, near = claim("9.1", "so", 1.0, interval(0.75, 1.25), 0.5, wrong).wrong_theories
+    assert (far.claim, far.kind, far.theory, far.verdict) == ("so; sd for variance", "wrong theory", 3.0, "differs")
+    assert far.as_hoped
+    assert near.verdict == "agrees"  # within the margin: the claim cannot tell it from the theory
+    assert not near.as_hoped
+
+
 def test_ends_that_are_no_numbers_decide_nothing() -> None:
     assert claim("9.1", "", 1.0, Interval(1.0, NAN, NAN, NAN), 0.5).verdict == "inconclusive"
 

@@ -23,16 +23,19 @@ from noiseworks.report.exercise_page import Study, Tally, strip
 from noiseworks.studies.claims import Interval, proportion
 
 FILE = "power.json"
+COUNTS = ("count", "as_hoped", "opposite")
 MISS = ("exercise", "kind", "claim", "verdict", "times")
 
 
 @dataclass(frozen=True)
 class Rate:
-    """How many verdicts of a kind, claim or control, came out as they should: as_hoped of count."""
+    """How many verdicts of a kind (claim, control, wrong theory) came out as they should: as_hoped of count; opposite:
+    how many the other way, not only inconclusive."""
 
     kind: str
     count: int
     as_hoped: int
+    opposite: int
 
     @property
     def interval(self) -> Interval:
@@ -48,6 +51,10 @@ class Power:
     rates: Sequence[Rate]
     misses: Sequence[Mapping[str, Any]]
 
+    @property
+    def theories(self) -> bool:
+        return any(rate.kind == "wrong theory" for rate in self.rates)
+
 
 def power(out: Path) -> Power | None:
     """What power.json says in the report's folder, else the one in experiments/; None if neither is there."""
@@ -56,7 +63,7 @@ def power(out: Path) -> Power | None:
         return None
     try:
         content = json.loads(found[0].read_text())
-        rates = [Rate(str(row["kind"]), int(row["count"]), int(row["as_hoped"])) for row in content["rates"]]
+        rates = [Rate(str(row["kind"]), *(int(row[key]) for key in COUNTS)) for row in content["rates"]]
         misses = [{key: miss[key] for key in MISS} for miss in content["misses"]]
         return Power(len(content["seeds"]), [rate for rate in rates if rate.count >= 2], misses)
     except (ValueError, KeyError, TypeError) as error:

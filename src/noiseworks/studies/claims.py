@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +124,7 @@ class Claim:
     """A sentence and its check: `found` should lie within theory +- margin; that of a control, which is false, not.
 
     exercise: number of the sub-question, such as 5.3 or T4. margin: fixed before the runs, by what would matter.
+    wrong: plausible theories that are wrong, name -> what each would expect in place of `theory`.
     """
 
     exercise: str
@@ -132,6 +133,15 @@ class Claim:
     found: Interval
     margin: float
     kind: str = "claim"
+    wrong: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def wrong_theories(self) -> list[Claim]:
+        """The same check of each of them: the estimate and the margin of the claim, which must differ."""
+        return [
+            Claim(self.exercise, f"{self.claim}; {name}", float(theory), self.found, self.margin, "wrong theory")
+            for name, theory in self.wrong.items()
+        ]
 
     @property
     def verdict(self) -> str:
@@ -163,8 +173,16 @@ class Claim:
         return {"exercise": self.exercise, "claim": self.claim, "kind": self.kind, **plain, "verdict": self.verdict}
 
 
-def claim(exercise: str, sentence: str, theory: float, found: Interval, margin: float) -> Claim:
-    return Claim(exercise, sentence, float(theory), found, float(margin))
+def claim(
+    exercise: str,
+    sentence: str,
+    theory: float,
+    found: Interval,
+    margin: float,
+    wrong: Mapping[str, float] | None = None,
+) -> Claim:
+    """wrong: name -> what a theory that is wrong, but plausible, expects: the factor a textbook gets wrong."""
+    return Claim(exercise, sentence, float(theory), found, float(margin), wrong=wrong or {})
 
 
 def control(exercise: str, sentence: str, theory: float, found: Interval, margin: float) -> Claim:
