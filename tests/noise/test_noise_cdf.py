@@ -91,7 +91,7 @@ def whole(noise):
 def test_cells_are_differences_of_cdfs(model, known):
     y = whole(model)
     cells = known.cdf(y.numpy() + 0.5) - known.cdf(y.numpy() - 0.5)
-    assert_close(log_cell(model, torch.full_like(y, ETA), y).exp(), cells, rtol=1e-9, atol=1e-15)
+    assert_close(log_cell(model, torch.full_like(y, ETA), y, 1.0).exp(), cells, rtol=1e-9, atol=1e-15)
 
 
 def test_cells_sum_to_one(noise):
@@ -100,12 +100,12 @@ def test_cells_sum_to_one(noise):
     y = y[1:] if isinstance(noise, LogNormal) and y[0] == 0 else y
     if isinstance(noise, (LogNormal, IntervalLogNormal)):
         y = torch.arange(0, 200_001, dtype=torch.float64)
-        total = log_cell(noise, f64([0.2]).expand_as(y), y).exp().sum().item()
+        total = log_cell(noise, f64([0.2]).expand_as(y), y, 1.0).exp().sum().item()
         beyond = 1 - stats.lognorm(noise.scale_value or 1.0, scale=math.exp(0.2)).cdf(200_000.5)
         assert total == pytest.approx(1 - beyond, abs=1e-9)
         return
     eta = etas(noise)[1]
-    assert log_cell(noise, eta.expand_as(y), y).exp().sum().item() == pytest.approx(1, abs=1e-9)
+    assert log_cell(noise, eta.expand_as(y), y, 1.0).exp().sum().item() == pytest.approx(1, abs=1e-9)
 
 
 @pytest.mark.parametrize("y", [-60.0, -5.0, 0.0, 1.0, 8.0, 70.0])
@@ -115,7 +115,7 @@ def test_cells_far_out_keep_their_digits(y):
         z = [(mpmath.mpf(y) + side - mpmath.mpf(ETA)) / mpmath.mpf(S) for side in (-0.5, 0.5)]
         tails = [mpmath.ncdf(-abs(edge)) for edge in z]
         right = float(mpmath.log(1 - sum(tails) if z[0] < 0 < z[1] else abs(tails[1] - tails[0])))
-    assert_close(log_cell(Gaussian(scale=S), f64([ETA]), f64([y])), [right], rtol=1e-12)
+    assert_close(log_cell(Gaussian(scale=S), f64([ETA]), f64([y]), 1.0), [right], rtol=1e-12)
 
 
 def student_cell(y, df):
@@ -131,7 +131,9 @@ def student_cell(y, df):
 @pytest.mark.parametrize("y", [-1000.0, -3.0, 0.0, 1.0, 50.0])
 def test_student_cells_by_integration(y):
     for df in (4, 30):
-        assert_close(log_cell(StudentT(df=float(df), scale=S), f64([ETA]), f64([y])), [student_cell(y, df)], rtol=1e-10)
+        assert_close(
+            log_cell(StudentT(df=float(df), scale=S), f64([ETA]), f64([y]), 1.0), [student_cell(y, df)], rtol=1e-10
+        )
 
 
 def test_huber_tails_meet():
@@ -147,18 +149,38 @@ def test_wide_cells_are_densities(scaled):
     if not scaled.counts and not isinstance(scaled, LogNormal):
         wide, y = scaled.with_scale(1e6), f64([-2e6, 3.0, 4e5])
         eta = f64([0.0]).expand_as(y)
-        assert_close(log_cell(wide, eta, y), -wide.nll(eta, y), rtol=1e-9)
+        assert_close(log_cell(wide, eta, y, 1.0), -wide.nll(eta, y), rtol=1e-9)
 
 
 def test_narrow_cells_hold_everything(scaled):
     if not scaled.counts and not isinstance(scaled, LogNormal):
-        assert_close(log_cell(scaled.with_scale(1e-4), f64([3.0]), f64([3.0])), [0.0], atol=1e-13)
+        assert_close(log_cell(scaled.with_scale(1e-4), f64([3.0]), f64([3.0]), 1.0), [0.0], atol=1e-13)
+
+
+@pytest.mark.parametrize("width", [1.0, 2.0, 5.0, 6.0])
+def test_finer_lattices_are_summed_over_a_cell(width):
+    """Of a number on the edge of a cell half."""
+    eta, y = f64([ETA] * 4), width * torch.arange(4, dtype=torch.float64)
+    known = stats.poisson(math.exp(ETA))
+    for at, found in zip(y.tolist(), log_cell(Poisson(), eta, y, width).exp().tolist()):
+        k = np.arange(0, 60)
+        share = np.where(np.abs(k - at) < width / 2, 1.0, 0.5 * (np.abs(k - at) == width / 2))
+        assert found == pytest.approx(float(share @ known.pmf(k)), rel=1e-10)
+
+
+def test_ticks_are_summed_over_a_cell():
+    """Prices in cents over cells of 0.05, an odd number of ticks: the cell of the price that was rounded."""
+    y = f64([0.0, 0.05, 0.35, 1.0])
+    known = stats.lognorm(0.8, scale=math.exp(-1.0))
+    cells = known.cdf(y.numpy() + 0.025) - known.cdf(np.maximum(y.numpy() - 0.025, 0))
+    found = log_cell(IntervalLogNormal(tick=0.01, scale=0.8), f64([-1.0] * 4), y, 0.05)
+    assert_close(found.exp(), cells, rtol=1e-9, atol=1e-15)
 
 
 def test_counts_keep_their_own_probabilities(shipped):
     if shipped.counts:
         y, mass = law(shipped, etas(shipped)[1])
-        assert_close(log_cell(shipped, etas(shipped)[1].expand(50), y[:50]).exp(), mass[:50])
+        assert_close(log_cell(shipped, etas(shipped)[1].expand(50), y[:50], 1.0).exp(), mass[:50])
 
 
 class Nameless(Noise):
@@ -181,4 +203,4 @@ class Nameless(Noise):
 def test_a_noise_without_formula_has_none():
     y = f64([1.0, 2.0])
     assert Nameless().cdf(y, y) is None
-    assert log_cell(Nameless(), y, y) is None
+    assert log_cell(Nameless(), y, y, 1.0) is None

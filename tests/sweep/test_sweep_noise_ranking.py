@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from scipy import stats
+from scipy.special import logsumexp
 from sweep_jobs import Bar, make_jobs, run_group
 from sweep_runs import BASIC, SMALL, Left, artifacts, coefficients, sweep
 from test_sweep_results import block
@@ -115,9 +117,7 @@ def test_counts_and_densities_by_scipy(apples):
     """Of unit cells: a density alone could be made as high as one likes at the counts."""
     apples.result.succeeded()
     assert_same(told(apples), expected(by_scipy(apples, held_out_rows("apples"), "eco_apples", CELLS)))
-    assert "densities meet counts: of a density it is that of the unit cell, log P(y - 1/2 < Y <= y + 1/2)" in (
-        apples.result.out
-    )
+    assert "of each the probability of the same cell, log P(y - 0.5 < Y <= y + 0.5)" in apples.result.out
 
 
 def test_the_print(houses):
@@ -133,7 +133,7 @@ def test_the_print(houses):
     assert lines[0] == [best, f"{right[best][0]:.4f}", jobs[best]]
     assert lines[1:] == [[n, *(f"{number:.4f}" for number in right[n]), jobs[n]] for n in others]
     assert "\nlognormal is better than the others by more than two standard errors\n" in out
-    assert "densities meet counts" not in out
+    assert "the same cell" not in out
 
 
 def test_the_parent_keeps_it(houses):
@@ -227,12 +227,51 @@ def test_what_cannot_be_compared(command, tmp_path, arguments, why, launcher):
     assert not (left.path / "noise_models.json").exists()
 
 
-def test_counts_as_fractions(command, tmp_path):
+def test_a_model_of_counts_is_left_out_where_values_are_no_counts(command, tmp_path):
+    """And the others are compared; with two that cannot there is nothing left to compare."""
     rows = "x,y\n" + "".join(f"{i % 7},{1 + i % 5 + 0.5 * (i % 2)}\n" for i in range(60))
     (tmp_path / "t.csv").write_text(rows)
     own = ["data=table", "data.path=t.csv", "data.target=y", "data.allow_fractions=true", "optimizer=exact"]
-    left = sweep(command, tmp_path, *own, HELD_OUT, "noise=gaussian,poisson", "tracking=none", SMALL[0])
-    assert "densities and counts can only be compared where the target is whole numbers" in left.result.succeeded().out
+    own += [HELD_OUT, "tracking=none", SMALL[0]]
+    out = sweep(command, tmp_path, *own, "noise=gaussian,laplace,poisson", name="three").result.succeeded().out
+    assert re.search(r"left out: poisson, since the test value \d\.5 is no multiple of 1\n", out)
+    assert "log-likelihood per example" in out
+    assert "the same cell" not in out
+    out = sweep(command, tmp_path, *own, "noise=gaussian,poisson", name="two").result.succeeded().out
+    assert "are not compared on the test rows: left out: poisson, since the test value" in out
+
+
+def test_a_tick_is_worth_nothing(command, tmp_path):
+    """Of LogNormal prices rounded to 5 the rounded model and the density give the cells of width 5 nearly the same,
+    not log 5 apart; by SciPy, from the coefficients that were left."""
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=300)
+    y = 5 * np.round(np.exp(4 + 0.3 * x + 0.4 * rng.normal(size=300)) / 5)
+    pd.DataFrame({"x": x, "y": y}).to_csv(tmp_path / "t.csv", index=False)
+    (tmp_path / "own/noise").mkdir(parents=True)
+    (tmp_path / "own/noise/fives.yaml").write_text(
+        "_target_: noiseworks.noise.IntervalLogNormal\ntick: 5\nscale: null\n"
+    )
+    own = ["data=table", "data.path=t.csv", "data.target=y", "optimizer=exact", HELD_OUT, SMALL[0]]
+    left = sweep(command, tmp_path, *own, "noise=lognormal,fives,poisson", f"--config-dir={tmp_path}/own")
+    left.result.succeeded()
+    facts = json.loads((left.path / "noise_models.json").read_text())
+    assert (facts["cell_width"], facts["left_out"]) == (5.0, {})
+    order = torch.randperm(300, generator=generator(0, "split", 0)).numpy()[-60:]
+    test, right = pd.DataFrame({"x": x, "y": y}).iloc[order], {}
+    for run in left.children.values():
+        answer = coefficients(run)
+        middle, s = eta(test, answer["coefficients"]), answer["scale"]
+        if answer["noise"] == "poisson":
+            counts = test["y"].to_numpy()[:, None] + np.arange(-2, 3)
+            found = logsumexp(stats.poisson.logpmf(counts, np.exp(middle)[:, None]), axis=1)
+        else:
+            known = stats.lognorm(s, scale=np.exp(middle))
+            found = np.log(known.cdf(test["y"] + 2.5) - known.cdf(test["y"] - 2.5))
+        right[answer["noise"]] = found
+    right["fives"] = right.pop("interval_lognormal")
+    assert_same(told(left), expected(right))
+    assert abs(told(left)["lognormal"][1] - told(left)["fives"][1]) < 0.01
 
 
 @pytest.mark.parametrize("arguments", [["noise=gaussian,laplace"], [HELD_OUT, "seed=0,1", "noise=laplace"]])

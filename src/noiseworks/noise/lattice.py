@@ -1,8 +1,9 @@
-"""Values on a grid: expectations under a rounded log-normal distribution, and the probability that a density gives to
-the unit cell around a whole number."""
+"""Values on a grid: expectations under a rounded log-normal distribution, and the probability that a noise model gives
+to a cell."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,15 +50,29 @@ def off_grid(y: Tensor, step: float) -> Tensor:
     return (at - at.round()).abs() > 1e3 * torch.finfo(at.dtype).eps * at.abs().clamp_min(1)
 
 
-def log_cell(noise: Noise, eta: Tensor, y: Tensor) -> Tensor | None:
-    """log P(y - 1/2 < Y <= y + 1/2 | eta) for whole numbers y, from the nearer tail, so that cells far out keep their
-    digits; of counts log P(Y = y). None where no formula is known."""
+def log_cell(noise: Noise, eta: Tensor, y: Tensor, width: float) -> Tensor | None:
+    """log P(y - width / 2 < Y <= y + width / 2 | eta), of the shape of y. None where no formula is known.
+
+    Of a density from the nearer tail, so that cells far out keep their digits. Of values on a lattice of which y is one
+    the sum of P(Y = k) over the cell; a k on its edge lies half in this cell and half in the next.
+    """
     if noise.counts:
-        return -noise.nll(eta, y)
-    low, high = noise.standardized(eta, y - 0.5), noise.standardized(eta, y + 0.5)
+        return _log_sum(noise, eta, y, width)
+    low, high = noise.standardized(eta, y - width / 2), noise.standardized(eta, y + width / 2)
     at_low, at_high = noise.log_tail(low), noise.log_tail(high)
     if at_low is None or at_high is None:
         return None
     near, far = torch.maximum(at_low, at_high), torch.minimum(at_low, at_high)
     one_side = near + torch.log(-torch.expm1(far - near))
     return torch.where((low < 0) & (high >= 0), torch.log1p(-at_low.exp() - at_high.exp()), one_side)
+
+
+def _log_sum(noise: Noise, eta: Tensor, y: Tensor, width: float) -> Tensor:
+    ratio, total = width / noise.step, -noise.nll(eta, y)
+    for count in range(1, int(ratio / 2 + 1e-9) + 1):
+        edge = math.log(2) if abs(count - ratio / 2) < 1e-9 else 0.0
+        for k in (y - count * noise.step, y + count * noise.step):
+            possible = k > -noise.step / 2
+            term = torch.where(possible, -noise.nll(eta, k.clamp_min(0)) - edge, -torch.inf)
+            total = torch.logaddexp(total, term)
+    return total

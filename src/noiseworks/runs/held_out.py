@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +12,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from noiseworks.noise.lattice import log_cell
+from noiseworks.noise.base import Noise
+from noiseworks.noise.lattice import log_cell, off_grid
 from noiseworks.outcome import Outcome
 from noiseworks.problem import Problem
+from noiseworks.runs.predictor import build, settings
 
 FOLDER = "held_out"  # of the sweep
 Array = NDArray[np.float64]
@@ -23,13 +28,11 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class HeldOut:
-    """density: log p(y_i) (n,), in units of the data; cell: log P(y_i - 1/2 < Y <= y_i + 1/2), for counts log P(y_i),
-    None where some y is no whole number, or the noise has no distribution function.
-    """
+    """Predictors and targets (n,) of the test rows, in units of the data, and the noise model with its scale."""
 
-    counts: bool
-    density: Array
-    cell: Array | None
+    noise: Noise
+    eta: Tensor
+    y: Tensor
     weights: Array | None
 
     @classmethod
@@ -39,21 +42,24 @@ class HeldOut:
         if not part or len(outcome.theta) > 1 or outcome.failures:
             return None
         noise = problem.noise.with_scale(None if outcome.scale is None else outcome.scale[0].item())
-        eta, y = problem.eta(outcome.theta[0], part), part.y
-        cell = log_cell(noise, eta, y) if bool((y == y.floor()).all()) else None
-        return cls(
-            noise.counts,
-            (-noise.nll(eta, y)).numpy(),
-            None if cell is None else cell.numpy(),
-            None if part.weights is None else part.weights.numpy(),
-        )
+        weights = None if part.weights is None else part.weights.numpy()
+        return cls(noise, problem.eta(outcome.theta[0], part), part.y, weights)
+
+    @property
+    def on_lattice(self) -> bool:
+        """Whether the noise model is of values that are multiples of its step, and all y are."""
+        return self.noise.counts and not bool(off_grid(self.y, self.noise.step).any())
+
+    def log_likelihood(self, width: float | None) -> Array | None:
+        """log P(y - width / 2 < Y <= y + width / 2) (n,), None where no formula is known; without a width log p(y)."""
+        found = -self.noise.nll(self.eta, self.y) if width is None else log_cell(self.noise, self.eta, self.y, width)
+        return None if found is None else found.numpy()
 
     def save(self, sweep: Path, job: int) -> None:
         (sweep / FOLDER).mkdir(exist_ok=True)
-        columns = {"density": self.density, "cell": self.cell, "weights": self.weights}
+        columns = {"eta": self.eta.numpy(), "y": self.y.numpy(), "weights": self.weights}
         table = pa.table({name: values for name, values in columns.items() if values is not None})
-        facts = {"counts": "counts" if self.counts else ""}
-        pq.write_table(table.replace_schema_metadata(facts), _path(sweep, job))
+        pq.write_table(table.replace_schema_metadata({"noise": json.dumps(settings(self.noise))}), _path(sweep, job))
 
     @classmethod
     def load(cls, sweep: Path, job: int) -> HeldOut | None:
@@ -61,9 +67,9 @@ class HeldOut:
         if not _path(sweep, job).exists():
             return None
         table = pq.read_table(_path(sweep, job))
-        columns = {name: table[name].to_numpy() for name in table.column_names}
-        counts = bool(table.schema.metadata[b"counts"])
-        return cls(counts, columns["density"], columns.get("cell"), columns.get("weights"))
+        columns = {name: table[name].to_numpy().copy() for name in table.column_names}
+        eta, y = (torch.from_numpy(columns[name]) for name in ("eta", "y"))
+        return cls(build(json.loads(table.schema.metadata[b"noise"])), eta, y, columns.get("weights"))
 
 
 def test_rows(problem: Problem) -> str | None:

@@ -27,8 +27,8 @@ def to_json(problem: Problem, outcome: Outcome) -> dict[str, Any]:
     good = next(k for k in range(len(outcome.theta)) if k not in outcome.failures)
     theta, scale = outcome.theta[good], None if outcome.scale is None else outcome.scale[good].item()
     return {
-        "noise": _settings(problem.noise.with_scale(scale)),
-        "model": _settings(problem.model),
+        "noise": settings(problem.noise.with_scale(scale)),
+        "model": settings(problem.model),
         "columns": [{"name": c.name, "levels": list(c.levels)} for c in problem.examples.columns],
         "offset": problem.examples.offset_name,
         "exposure": problem.examples.exposure,
@@ -37,14 +37,14 @@ def to_json(problem: Problem, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _settings(piece: Any) -> dict[str, Any]:
-    """A dataclass as its class and its fields; `_build` is the way back."""
+def settings(piece: Any) -> dict[str, Any]:
+    """A dataclass as its class and its fields; `build` is the way back."""
     kind = type(piece)
     own = {f.name: getattr(piece, f.name) for f in fields(piece)}
     return {"class": f"{kind.__module__}:{kind.__qualname__}", **own}
 
 
-def _build(settings: dict[str, Any]) -> Any:
+def build(settings: dict[str, Any]) -> Any:
     module, _, name = current(settings["class"].replace(":", ".")).rpartition(".")
     return getattr(import_module(module), name)(**{key: v for key, v in settings.items() if key != "class"})
 
@@ -56,7 +56,7 @@ def _load_pyfunc(path: str) -> Predictor:
 
 class Predictor:
     def __init__(self, saved: dict[str, Any]) -> None:
-        self.noise, self.model = _build(saved["noise"]), _build(saved["model"])
+        self.noise, self.model = build(saved["noise"]), build(saved["model"])
         self.scaling = Scaling(**{key: torch.tensor(v, dtype=torch.float64) for key, v in saved["scaling"].items()})
         self.columns = [Column(c["name"], tuple(c["levels"])) for c in saved["columns"]]
         self.offset: str | None = saved["offset"]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from noiseworks.noise.lattice import off_grid
 from noiseworks.runs.artifacts import to_json
 from noiseworks.runs.held_out import Array, HeldOut, noise_key
 from noiseworks.runs.journal import Row
@@ -35,13 +36,14 @@ class Candidate:
 class NoiseChoice:
     """candidates: the best first; none: `why` there is no comparison.
 
-    by_cell: densities have met counts, and are taken for what they give to unit cells; left_out: those that cannot.
+    width: of the cells, centred at the values, whose probabilities are compared; None: densities are. left_out: noise
+    model -> why it is not among the candidates.
     """
 
     candidates: Sequence[Candidate] = ()
     num_rows: int = 0
-    by_cell: bool = False
-    left_out: Sequence[str] = ()
+    width: float | None = None
+    left_out: Mapping[str, str] = field(default_factory=dict)
     why: str = ""
 
     @property
@@ -57,7 +59,8 @@ class NoiseChoice:
         if not self.candidates:
             return []
         lines = [{key: _plain(value) for key, value in asdict(each).items()} for each in self.candidates]
-        facts = {"num_rows": self.num_rows, "by_cell": self.by_cell, "noise_models": lines}
+        facts: dict[str, Any] = {"num_rows": self.num_rows, "by_cell": self.width is not None}
+        facts |= {"cell_width": self.width, "left_out": self.left_out, "noise_models": lines}
         (folder / "noise_models.json").write_bytes(to_json(facts))
         return [folder / "noise_models.json"]
 
@@ -75,15 +78,33 @@ def choose_noise(folder: Path, rows: Sequence[Row]) -> NoiseChoice | None:
             why="their jobs have different test rows; data.seed=0, or another number, makes them the same, and for "
             "synthetic data noise@data.noise=..., one truth for all"
         )
-    counts = [found.counts for found in kept.values()]
-    by_cell = any(counts) and not all(counts)
-    values = {noise: found.cell if by_cell else found.density for noise, found in kept.items()}
+    return compared(kept, best)
+
+
+def compared(kept: Mapping[str, HeldOut], best: Mapping[str, Row]) -> NoiseChoice:
+    """All by the probability of the same cells, as wide as the coarsest step of a noise model of lattice values; where
+    all are densities, or of one lattice, by these."""
+    left_out = {n: _off_lattice(found) for n, found in kept.items() if found.noise.counts and not found.on_lattice}
+    kept = {noise: found for noise, found in kept.items() if noise not in left_out}
+    steps = {found.noise.step if found.noise.counts else 0.0 for found in kept.values()}
+    width = max(steps) if len(steps) > 1 else None
+    values = {noise: found.log_likelihood(width) for noise, found in kept.items()}
+    left_out |= {noise: "no formula for cells is known" for noise, value in values.items() if value is None}
     known = {noise: value for noise, value in values.items() if value is not None}
     if len(known) < 2:
-        return NoiseChoice(why="densities and counts can only be compared where the target is whole numbers")
+        return NoiseChoice(why=_left_out(left_out))
     weights = next(iter(kept.values())).weights
     candidates = [Candidate(noise, best[noise].job, best[noise].run, *facts) for noise, facts in paired(known, weights)]
-    return NoiseChoice(candidates, len(next(iter(known.values()))), by_cell, [*values.keys() - known.keys()])
+    return NoiseChoice(candidates, len(next(iter(known.values()))), width, left_out)
+
+
+def _off_lattice(found: HeldOut) -> str:
+    value = found.y[off_grid(found.y, found.noise.step)][0].item()
+    return f"the test value {value:g} is no multiple of {found.noise.step:g}"
+
+
+def _left_out(reasons: Mapping[str, str]) -> str:
+    return "left out: " + "; ".join(f"{noise}, since {why}" for noise, why in reasons.items())
 
 
 def _nothing_kept(best: Mapping[str, Row]) -> NoiseChoice | None:
@@ -158,10 +179,11 @@ def noise_table(choice: NoiseChoice, rows: Sequence[Row]) -> str:
 
 def _remarks(choice: NoiseChoice, rows: Sequence[Row]) -> list[str]:
     remarks = [verdict(choice.candidates)]
-    if choice.by_cell:
-        remarks.append("densities meet counts: of a density it is that of the unit cell, log P(y - 1/2 < Y <= y + 1/2)")
+    if choice.width is not None:
+        half = f"{choice.width / 2:g}"
+        remarks.append(f"of each the probability of the same cell, log P(y - {half} < Y <= y + {half})")
     if choice.left_out:
-        remarks.append(f"left out, since the probability of a cell is not known: {', '.join(choice.left_out)}")
+        remarks.append(_left_out(choice.left_out))
     if len([row for row in rows if row.objective is not None]) > len(choice.candidates) + len(choice.left_out):
         remarks.append(f"each by its job of the best {name_of_objective(rows)}")
     if (more := len(choice.candidates) - MOST) > 0:
