@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -42,6 +42,23 @@ class Distance:
 
     away: Tensor | None = None
     no_optimum: str | None = None
+
+    def said(self, terms: Sequence[str], lr: str, exact: str) -> str | None:
+        """In words, and what to do about it: lr is the name of the step size, `exact` asks for the exact answer. None
+        where the exact answer is known and no coefficient has a standard error."""
+        if self.no_optimum is not None:
+            kind = "no finite optimum" if "no finite optimum" in self.no_optimum else "no exact answer"
+            return f"{kind}: {self.no_optimum}"
+        if self.away is None:
+            return f"the exact answer was not computed, as it would take long; {exact} does"
+        away = self.away.nan_to_num(-1.0)
+        worst = int(away.argmax())
+        if away[worst] < 0:
+            return None
+        said = f"distance to the exact coefficients: worst: {terms[worst]}, {away[worst]:.2g} standard errors"
+        if away[worst] > 1:
+            said += f"; more epochs, a larger step ({lr}) or {exact} would bring them nearer"
+        return said
 
 
 @dataclass

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from chunked_fits import LINEAR, columns, drawn, held, streamed, write
+from chunked_fits import LINEAR, columns, drawn, held, streamed, table, write
 
+from noiseworks.chunked.problem import Passes
 from noiseworks.model import Constant, Linear, Quadratic
 from noiseworks.noise import AsymmetricLaplace, Gaussian, Laplace, LogNormal, NegativeBinomial, Poisson
 from soaked import only
@@ -128,6 +129,12 @@ def test_rows_that_lack_a_value_are_left_out_with_their_levels(tmp_path):
     path = write(tmp_path / "folder", given, files=3)
     settings = {"features": PLAIN, "missing": "drop", "test_fraction": 0.3}
     assert_equal(held(path, Gaussian(), **settings), streamed(path, Gaussian(), **settings))
+    tables = [table(path, memory, **settings) for memory in (None, 1)]
+    whole, head = tables[0].examples(0), tables[1].chunks(Passes(6_000, quiet=True)).head
+    assert (whole.lacking, whole.vanished) == (head.lacking, head.vanished)
+    assert whole.vanished == ("town=nowhere",)
+    assert whole.lacks == head.lacks
+    assert whole.lacks["town"] == 300
 
 
 def test_a_folder_is_its_files_one_after_the_other(tmp_path):

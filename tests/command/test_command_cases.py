@@ -56,7 +56,18 @@ def test_a_sentence_that_is_true(command, tmp_path, name):
 def test_rows_that_were_left_out_are_counted(command, tmp_path):
     result = command(tmp_path, *EXACT, *table("na_level_dropped.csv"), "data.missing=drop").succeeded()
     assert "fitted on 24 of 30 rows, 6 lack a value, in " in result.out
+    assert "no value (an empty cell, NA, null): g in 6\n" in result.out  # a group called NA
     assert read(tmp_path, "metrics.json")["data/lacking"] == 6
+
+
+def test_a_level_that_vanishes_whole_is_named(command, tmp_path):
+    rows = "g,x,y\n" + "".join(f"{'abc'[i % 3]},{'' if i % 3 == 1 else i},{i % 7}\n" for i in range(30))
+    (tmp_path / "t.csv").write_text(rows)
+    result = command(
+        tmp_path, *EXACT, "data=table", "data.path=t.csv", "data.target=y", "data.missing=drop"
+    ).succeeded()
+    assert "no value (an empty cell, NA, null): x in 10\n" in result.out
+    assert "levels that are left out whole, with all their rows: g=b\n" in result.out
 
 
 def test_a_category_of_numbers_is_a_category(command, tmp_path):

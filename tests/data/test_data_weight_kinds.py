@@ -94,3 +94,33 @@ def test_an_exposure_is_taken_on_the_log_scale(command, tmp_path) -> None:
     frame.assign(e=np.where(np.arange(30) == 4, 0.0, frame["e"])).to_csv(tmp_path / "t.csv", index=False)
     zero = command(tmp_path, *made, "data.exposure=e", *MUTE)
     assert (zero.status, "data.exposure=e is 0 in row 5" in zero.err) == (2, True)
+
+
+def test_criteria_of_two_kinds_are_not_ranked(command, tmp_path) -> None:
+    """With precisions the Gaussian log-likelihood has scale / sqrt(w), Poisson's is sum w log f; with counts both are
+    those of the table written out."""
+    frame, copies = counted(1)
+    frame.assign(n=copies).to_csv(tmp_path / "t.csv", index=False)
+    made = ["-m", "optimizer=exact", "data=table", "data.target=y", "data.path=t.csv", "data.weights=n", *MUTE]
+    made += ["objective=exact/aic", f"hydra.sweep.dir={tmp_path}/sweep"]
+    refused = command(tmp_path, *made, "noise=gaussian,poisson")
+    assert refused.status == 2
+    assert "objective cannot rank these noise models by a criterion, since data.weights are precisions" in refused.err
+    assert not (tmp_path / "sweep/jobs.jsonl").exists()
+    alike = command(tmp_path, *made, "noise=poisson,negative_binomial").succeeded()
+    assert "the best:" in alike.out
+    ended = command(tmp_path, *made, "noise=gaussian,poisson", "data.weight_kind=frequency").succeeded()
+    assert "the best:" in ended.out
+    one_by_one = command(tmp_path, *made, "noise=gaussian,poisson", "hydra/launcher=basic")
+    assert one_by_one.status == 2
+    assert "with noise=gaussian the log-likelihood has scale / sqrt(w)" in one_by_one.err
+    assert "weights: n, precisions; the log-likelihood has scale / sqrt(w) for the scale of a row" in one_by_one.out
+
+
+def test_the_summary_says_what_weights_are() -> None:
+    X, w = np.arange(12.0)[:, None], np.arange(1.0, 13)
+    said = {noise: LinearRegressor(noise).fit(X, X[:, 0] % 5, w).summary() for noise in ("gaussian", "poisson")}
+    assert "weights are precisions; the log-likelihood has scale / sqrt(w) for the scale of a row" in said["gaussian"]
+    assert "weights are precisions; the log-likelihood is the sum of w log f" in said["poisson"]
+    counted = LinearRegressor(weight_kind="frequency").fit(X, X[:, 0] % 5, w)
+    assert "precisions" not in counted.summary()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 
 import numpy as np
@@ -116,6 +117,20 @@ def test_random_state_decides() -> None:
     fits = [LinearRegressor(solver="sgd", max_epochs=2, random_state=seed).fit(X, y).coef_ for seed in (1, 1, 2)]
     assert (fits[0] == fits[1]).all()
     assert (fits[0] != fits[2]).any()
+
+
+def test_the_summary_says_how_far_training_is_and_what_was_taken_for_granted() -> None:
+    """In the words of the command's table, with the estimator's names."""
+    X, y = drawn(Gaussian())
+    weights = np.arange(1.0, 1 + len(y))
+    few = LinearRegressor(solver="sgd", max_epochs=1, lr=1e-4, batch_size=100, random_state=0).fit(X, y, weights)
+    said = few.summary()
+    assert "batch_size=100 is more than the 60 rows: each step takes all of them\nweights are precisions\n" in said
+    assert re.search(
+        r"exact coefficients: worst: \w+, [\d.]+ standard errors; more epochs, a larger step \(lr\) or so", said
+    )
+    counts = LinearRegressor("poisson", solver="sgd", max_epochs=2, random_state=0).fit(X, np.zeros(60))
+    assert "no finite optimum: all 60 counts are zero" in counts.summary()
 
 
 def test_says_nothing_and_leaves_nothing(capfd: pytest.CaptureFixture[str], tmp_path, monkeypatch) -> None:

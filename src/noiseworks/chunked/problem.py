@@ -125,7 +125,8 @@ def chunked_problem(
     counts = _counts(rows.parts, chunks.num_rows)
     totals = _first_pass(rows, data, noise, model, counts["train"])
     scaling = totals.scaling(data.standardize)
-    sample = replace(totals.examples(), total=chunks.num_rows, lacking=chunks.lacking)
+    said = {name: getattr(chunks.head, name) for name in ("lacking", "lacks", "vanished")}
+    sample = replace(totals.examples(), total=chunks.num_rows, **said)
     problem = ChunkedProblem(data, noise, model, sample, scaling, {}, rows, totals, counts)
     nothing = problem.part(sample.take(torch.arange(0)))
     problem.parts.update({"train": problem.part(sample), "val": nothing, "test": nothing})

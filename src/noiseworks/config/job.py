@@ -18,6 +18,7 @@ from noiseworks.data.base import Data
 from noiseworks.data.table import Table
 from noiseworks.errors import UserError
 from noiseworks.exact import Exact
+from noiseworks.inference.criteria import weighted_likelihood
 from noiseworks.model import Model
 from noiseworks.noise import Noise
 from noiseworks.problem import Problem, make_problem
@@ -26,6 +27,7 @@ from noiseworks.train.optimizers import learning_rate, takes_all_rows
 from noiseworks.train.schedules import Schedule
 from noiseworks.train.settings import Settings
 
+CRITERIA = {"exact/log_likelihood", "exact/aic", "exact/bic"}
 TASKS = ("fit", "measure")
 PIECES = ("data", "noise", "model", "optimizer", "schedule", "trainer", "tracking")
 
@@ -67,6 +69,13 @@ class Job:
     def experiment_digest(self) -> str | None:
         """Of what the experiment's runs depend on; None for one that is not in conf/experiment."""
         return digest(self.experiment)
+
+    @property
+    def criterion(self) -> str | None:
+        """What the log-likelihood means, where rows have precisions and jobs are ranked by a criterion made of it."""
+        by_criterion = not CRITERIA.isdisjoint(self.objective.names)
+        weighted = isinstance(self.data, Table) and self.data.weights and self.data.weight_kind == "precision"
+        return weighted_likelihood(self.noise) if by_criterion and weighted else None
 
     @property
     def key(self) -> str:

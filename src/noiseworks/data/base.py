@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -42,6 +42,8 @@ class Examples:
     total: int | None = None  # how many there are, if these are only a sample of them
     rows: Tensor | None = None  # their numbers in the source, from 1; None: one after the other
     lacking: int = 0  # rows of the source that were left out, as they lack a value
+    lacks: Mapping[str, int] = field(default_factory=dict)  # column -> rows in which it has none
+    vanished: tuple[str, ...] = ()  # levels, as column=level, of which all rows lack a value
     exposure: bool = False  # the offset is the logarithm of its column
 
     @property

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,7 +16,17 @@ import torch
 
 from noiseworks.data.base import Column, Examples, renumbered, written_out
 from noiseworks.data.columns import Roles, category_order, is_text, plain, refuse_text, stray, stray_text
-from noiseworks.data.encoding import MAX_LEVELS, design, feature_names, finite, levels, offset_of, weights_of
+from noiseworks.data.encoding import (
+    MAX_LEVELS,
+    design,
+    feature_names,
+    finite,
+    lacks,
+    levels,
+    offset_of,
+    vanished,
+    weights_of,
+)
 from noiseworks.data.reading import ParquetRows, check_names, no_rows, readable
 from noiseworks.errors import UserError
 
@@ -27,7 +37,8 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class TableChunks:
-    """The complete rows of Parquet files as `Examples`, in the order of the files; `head` has names and no rows.
+    """The complete rows of Parquet files as `Examples`, in the order of the files; `head` has names, what
+    there is to say of the rows that are left out, and no rows.
 
     num_rows: of the files, without those that are left out because they lack a value.
     """
@@ -38,7 +49,6 @@ class TableChunks:
     head: Examples
     num_rows: int
     memory: int  # bytes, about, of data at a time
-    lacking: int = 0  # rows that are left out
 
     @property
     def used(self) -> list[str]:
@@ -166,60 +176,66 @@ def survey(files: ParquetRows, roles: Roles, missing: str, source: str, memory: 
         empty = files.schema.empty_table()
         text = [name for name in features if is_text(plain(empty[name], name, source))]
         looked_at = used_columns(roles, features) if missing == "drop" else text
-        counts: dict[str, Counter[str]] = {name: Counter() for name in text}
-        orders: dict[str, list[str]] = {}
+        found = _Survey(roles, missing, source, {name: Counter() for name in text})
         if roles.frequency:
             assert roles.weights is not None
             looked_at = list(dict.fromkeys([*looked_at, roles.weights]))
-        num_rows, lacking = files.num_rows, 0
         if looked_at:
             with passes("levels and gaps") as bar:
-                num_rows, lacking = _count(files, looked_at, counts, orders, roles, missing, source, bar.update)
-        found = {name: _levels(counts[name], name, source, orders.get(name)) for name in text}
-        columns = tuple(Column(name, found.get(name, ())) for name in features)
+                for table in files.batches(looked_at, MOST):
+                    found.add(table)
+                    bar.update(table.num_rows)
+            if not found.num_rows:
+                every = f"Every row of {source} lacks a value in some column"
+                raise UserError(f"{every}; fill them, or choose other columns.")
+        columns = tuple(Column(name, found.levels(name) if name in text else ()) for name in features)
         head = _head(columns, roles, source, files.digest())
-        return TableChunks(files, roles, missing, head, num_rows, memory, lacking)
+        head = replace(head, lacking=found.lacking, lacks=dict(found.lacks), vanished=vanished(columns, found.seen))
+        num_rows = found.num_rows if looked_at else files.num_rows
+        return TableChunks(files, roles, missing, head, num_rows, memory)
 
 
-def _count(
-    files: ParquetRows,
-    looked_at: list[str],
-    counts: dict[str, Counter[str]],
-    orders: dict[str, list[str]],
-    roles: Roles,
-    missing: str,
-    source: str,
-    progress: Callable[[int], None],
-) -> tuple[int, int]:
-    """How many rows stay, or are counted in them, and how many do not; `counts` gets how often each text is there,
-    `orders` those of categories."""
-    start = num_rows = lacking = 0
-    for table in files.batches(looked_at, MOST):
-        with counted_from(start):
-            kept, rows = complete(
-                {name: plain(table[name], name, source, name in counts) for name in looked_at}, missing, source
-            )
-        start += table.num_rows
-        lacking += table.num_rows - len(rows)
-        num_rows += int(pc.sum(kept[str(roles.weights)]).as_py() or 0) if roles.frequency else len(rows)
-        progress(table.num_rows)
-        for name, counter in counts.items():
+@dataclass
+class _Survey:
+    """What the rows so far hold: how often each text is there in rows that stay, and which there are at all; `orders`
+    of categories; how many rows stay, or are counted in them, and how many do not."""
+
+    roles: Roles
+    missing: str
+    source: str
+    counts: dict[str, Counter[str]]
+    orders: dict[str, list[str]] = field(default_factory=dict)
+    seen: dict[str, set[str | None]] = field(default_factory=dict)
+    gone_by: int = 0
+    num_rows: int = 0
+    lacking: int = 0
+    lacks: Counter[str] = field(default_factory=Counter)
+
+    def add(self, table: pa.Table) -> None:
+        with counted_from(self.gone_by):
+            columns = {name: plain(table[name], name, self.source, name in self.counts) for name in table.column_names}
+            kept, rows = complete(columns, self.missing, self.source)
+        self.gone_by += table.num_rows
+        if len(rows) < table.num_rows:
+            self.lacking += table.num_rows - len(rows)
+            self.lacks.update(lacks(columns))
+        frequency = self.roles.frequency
+        self.num_rows += int(pc.sum(kept[str(self.roles.weights)]).as_py() or 0) if frequency else len(rows)
+        for name, counter in self.counts.items():
             if (order := category_order(table[name])) is not None:
-                known = orders.setdefault(name, [])
+                known = self.orders.setdefault(name, [])
                 known += [level for level in order if level not in known]
+            self.seen.setdefault(name, set()).update(pc.unique(columns[name]).to_pylist())
             for item in pc.value_counts(kept[name]).to_pylist():
                 counter[item["values"]] += item["counts"]
             if len(counter) > MANY:
-                _levels(counter, name, source, orders.get(name))
-    if not num_rows:
-        raise UserError(f"Every row of {source} lacks a value in some column; fill them, or choose other columns.")
-    return num_rows, lacking
+                self.levels(name)
 
-
-def _levels(counts: Counter[str], name: str, source: str, order: list[str] | None) -> tuple[str, ...]:
-    if order is None and (bad := stray(counts)):
-        raise stray_text(name, source, f"also '{min(bad)}'")
-    return levels(counts, name, source, order)
+    def levels(self, name: str) -> tuple[str, ...]:
+        counts, order = self.counts[name], self.orders.get(name)
+        if order is None and (bad := stray(counts)):
+            raise stray_text(name, self.source, f"also '{min(bad)}'")
+        return levels(counts, name, self.source, order)
 
 
 def _head(columns: tuple[Column, ...], roles: Roles, source: str, digest: str) -> Examples:

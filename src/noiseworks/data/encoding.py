@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -56,7 +56,9 @@ def encode(table: pa.Table, roles: Roles, missing: str, source: str) -> Examples
         weights=weights_of(roles, numbers, rows, source),
     )
     made = replace(made, exposure=roles.exposure is not None, lacking=table.num_rows - len(rows))
-    made = replace(made, rows=torch.from_numpy(rows + 1)) if made.lacking else made
+    if made.lacking:
+        seen = {column.name: pc.unique(columns[column.name]).to_pylist() for column in raw if column.levels}
+        made = replace(made, rows=torch.from_numpy(rows + 1), vanished=vanished(raw, seen), lacks=lacks(columns))
     return written_out(made) if roles.frequency else made
 
 
@@ -169,6 +171,18 @@ def levels(found: Iterable[str], name: str, source: str, order: Sequence[str] | 
             "leave it out of data.features, or merge levels."
         )
     return ordered
+
+
+def lacks(columns: Mapping[str, pa.ChunkedArray]) -> dict[str, int]:
+    """Column -> rows in which it has no value, of those that lack any."""
+    counts = {name: pc.sum(pc.is_null(column, nan_is_null=True)).as_py() or 0 for name, column in columns.items()}
+    return {name: count for name, count in counts.items() if count}
+
+
+def vanished(columns: Sequence[Column], seen: Mapping[str, Iterable[str | None]]) -> tuple[str, ...]:
+    """column=level of those that were seen before rows that lack a value were left out, and are not there after."""
+    gone = ((column.name, set(seen[column.name]) - {*column.levels, None}) for column in columns if column.levels)
+    return tuple(f"{name}={level}" for name, levels in gone for level in sorted(map(str, levels)))
 
 
 def feature_names(columns: Sequence[Column], source: str) -> tuple[str, ...]:

@@ -20,6 +20,14 @@ from noiseworks.solvers.stationarity import is_perfect
 CONSTANT = 1e-8  # how far the least-squares fit of 1 may be from it, for columns that have a constant among them
 
 
+def weighted_likelihood(noise: Noise) -> str:
+    """What the log-likelihood of rows with weights w that are precisions is, in words: criteria of noise models for
+    which it is not the same cannot be compared."""
+    if isinstance(noise, Gaussian):  # a row of weight w has the variance scale^2 / w
+        return "the log-likelihood has scale / sqrt(w) for the scale of a row"
+    return "the log-likelihood is the sum of w log f"
+
+
 def criteria_from_sums(
     noise: Noise, n: int, rank: int, log_likelihood: Array, deviance: Array, null: Array, pearson: Array
 ) -> dict[str, Array]:
@@ -69,7 +77,7 @@ def batched_criteria(problems: LinearProblems, answers: Solutions, mean_nll: Arr
 def _criteria(rows: RowScores, rank: int, mean_nll: Array, deviance: Array, null: Array) -> dict[str, Array]:
     likelihood = -rows.counted.sum(axis=1) * mean_nll
     if isinstance(rows.noise, Gaussian):
-        likelihood += np.log(rows.weights).sum(axis=1) / 2  # a row of weight w has the variance scale^2 / w
+        likelihood += np.log(rows.weights).sum(axis=1) / 2  # see weighted_likelihood
     pearson = rows.pearson() if rows.noise.counts else np.full_like(null, np.nan)
     return criteria_from_sums(rows.assumed, rows.n, rank, likelihood, deviance, null, pearson)
 

@@ -10,6 +10,7 @@ import torch
 from noiseworks.errors import UserError
 from noiseworks.exact import WITHOUT_PARAMETERS
 from noiseworks.inference import Uncertainty, bootstrap, criteria, uncertainty
+from noiseworks.inference.criteria import weighted_likelihood
 from noiseworks.inference.scores import RowScores
 from noiseworks.noise import Gaussian, Noise
 from noiseworks.regressor.inputs import EstimatorRows
@@ -39,6 +40,7 @@ class Fitted:
     problem: LinearProblem | None = field(default=None, repr=False, compare=False)
     epochs: int | None = None
     ridge: float = 0.0
+    notes: tuple[str, ...] = ()  # what a reader of the summary might take for something else
 
     @property
     def scale(self) -> float | None:
@@ -85,6 +87,7 @@ def fit_exactly(rows: EstimatorRows, noise: Noise, intercept: bool, errors: Erro
         criteria={name: value for name, value in found.items() if not ridge or name in WITHOUT_PARAMETERS},
         ridge=ridge,
         problem=problem,
+        notes=() if weights is None else (f"weights are precisions; {weighted_likelihood(noise)}",),
     )
 
 

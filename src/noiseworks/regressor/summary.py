@@ -57,7 +57,7 @@ def _numbers(uncertainty: Uncertainty, theta: Array, level: float) -> Array:
 
 
 def _notes(fitted: Fitted) -> list[str]:
-    notes, found, by = [], fitted.criteria, fitted.uncertainty
+    notes, found, by = [*fitted.notes], fitted.criteria, fitted.uncertainty
     if by is not None:
         degrees = by.degrees
         freedom = "" if math.isinf(degrees) else f"; {degrees:g} degrees of freedom"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
@@ -16,11 +16,13 @@ from noiseworks.errors import FitFailed, UserError
 from noiseworks.fit import train
 from noiseworks.model import Linear
 from noiseworks.noise import Noise
+from noiseworks.outcome import Outcome
 from noiseworks.paths import conf_folder
-from noiseworks.problem import make_problem
+from noiseworks.problem import Problem, make_problem
 from noiseworks.regressor.exact_fit import Fitted
 from noiseworks.regressor.inputs import EstimatorRows
 from noiseworks.train.ensemble import Member
+from noiseworks.train.optimizers import takes_all_rows
 from noiseworks.train.schedules import Cosine
 from noiseworks.train.settings import Settings
 
@@ -83,7 +85,20 @@ def fit_by_sgd(rows: EstimatorRows, noise: Noise, intercept: bool, training: Tra
         kind="trained",
         n=len(data.given),
         epochs=int(outcome.metrics["trainer/epochs"][0]),
+        notes=tuple(_notes(rows, problem, outcome, training)),
     )
+
+
+def _notes(rows: EstimatorRows, problem: Problem, outcome: Outcome, training: Training) -> Iterator[str]:
+    n = problem.num_rows("train")
+    if training.batch_size > n and not takes_all_rows(training.maker()):
+        yield f"batch_size={training.batch_size} is more than the {n} rows: each step takes all of them"
+    if rows.weights is not None:
+        yield "weights are precisions"
+    if outcome.distance is not None:
+        said = outcome.distance.said(problem.terms, lr="lr", exact="solver='exact'")
+        if said is not None:
+            yield said
 
 
 def _data(rows: EstimatorRows, training: Training) -> InMemory:

@@ -33,6 +33,7 @@ class Row:
     pruned: str | None = None  # when
     returned: Any = None  # to the sweeper, if it is finished
     test_rows: str | None = None  # their digest, in a sweep that compares noise models
+    criterion: str | None = None  # see Job.criterion
 
     @classmethod
     def of(cls, result: JobResult, test_rows: str | None = None) -> Row:
@@ -50,6 +51,7 @@ class Row:
             result.pruned,
             result.returned if finished else None,
             test_rows,
+            of.job.criterion,
         )
 
     @property

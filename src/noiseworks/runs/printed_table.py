@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from noiseworks.config.job import Job
+from noiseworks.data.table import Table
 from noiseworks.exact import optimal_ranges
 from noiseworks.inference import LEVEL
 from noiseworks.inference.covariance import BIASED, HOW, SUSPICIOUS
+from noiseworks.inference.criteria import weighted_likelihood
 from noiseworks.metrics import METRICS, PARTS
 from noiseworks.noise import Gaussian
 from noiseworks.outcome import Outcome
@@ -17,7 +19,7 @@ from noiseworks.runs.result import JobResult
 from noiseworks.text_table import layout
 from noiseworks.train.optimizers import takes_all_rows
 
-MOST = 6  # coefficients
+MOST = 6  # coefficients, columns, levels
 
 
 def not_unique(problem: Problem, outcome: Outcome, metrics: Mapping[str, float]) -> list[str]:
@@ -32,8 +34,7 @@ def not_unique(problem: Problem, outcome: Outcome, metrics: Mapping[str, float])
     ranges = sorted(zip(problem.terms, optimal_ranges(problem).tolist()), key=lambda each: each[0] != "intercept")
     shown = [(term, f"{low:.6g}", f"{high:.6g}") for term, (low, high) in ranges]
     moving = [f"{term} from {low} to {high}" for term, low, high in shown if low != high]
-    more = f", and {len(moving) - MOST} more" if len(moving) > MOST else ""
-    return [f"not unique: {', '.join(moving[:MOST])}{more}"] if moving else []
+    return [f"not unique: {_some(moving)}"] if moving else []
 
 
 def printed(result: JobResult) -> str | None:
@@ -82,8 +83,19 @@ def _title(job: Job, problem: Problem, outcome: Outcome, seconds: float) -> str:
 
 
 def _notes(job: Job, problem: Problem, outcome: Outcome) -> list[str]:
-    """What a reader might take for something else: the offset, a batch that is all rows."""
+    """What a reader might take for something else: the offset, what weights are, a batch that is all rows."""
     notes, examples, n, size = [], problem.examples, problem.num_rows("train"), problem.data.batch_size
+    if examples.lacks:
+        columns = [f"{name} in {count}" for name, count in sorted(examples.lacks.items(), key=lambda item: -item[1])]
+        notes.append(f"no value (an empty cell, NA, null): {_some(columns)}")
+    if examples.vanished:
+        notes.append(f"levels that are left out whole, with all their rows: {_some(examples.vanished)}")
+    data = problem.data
+    if isinstance(data, Table) and data.weights is not None:
+        said = "counts of rows that are alike"
+        if data.weight_kind == "precision":
+            said = "precisions" + (f"; {weighted_likelihood(problem.noise)}" if outcome.errors_by else "")
+        notes.append(f"weights: {data.weights}, {said}")
     if examples.offset is not None and len(examples.offset):
         values, kind, how = examples.offset, "offset", "on the scale of"
         if examples.exposure:
@@ -93,6 +105,11 @@ def _notes(job: Job, problem: Problem, outcome: Outcome) -> list[str]:
     if "trainer/epochs" in outcome.metrics and size > n and not takes_all_rows(job.optimizer):
         notes.append(f"data.batch_size={size} is more than the {n} training rows: each step takes all of them")
     return notes
+
+
+def _some(items: Sequence[str]) -> str:
+    more = f", and {len(items) - MOST} more" if len(items) > MOST else ""
+    return f"{', '.join(items[:MOST])}{more}"
 
 
 def _coefficients(problem: Problem, outcome: Outcome) -> str:
@@ -159,24 +176,14 @@ def _metrics(metrics: dict[str, float], K: int) -> str:
 
 def _distance(problem: Problem, outcome: Outcome, metrics: dict[str, float]) -> list[str]:
     """How far training is from the exact answer, and what to do about it."""
-    distance = outcome.distance
-    if distance is None:
-        return [] if "param/error" not in metrics else [f"distance to the exact coefficients: {_share(metrics)}"]
-    if distance.no_optimum is not None:
-        kind = "no finite optimum" if "no finite optimum" in distance.no_optimum else "no exact answer"
-        return [f"{kind}: {distance.no_optimum}"]
-    if distance.away is None:
-        if not problem.model.linear:
+    distance, said = outcome.distance, None
+    if distance is not None:
+        if distance.away is None and distance.no_optimum is None and not problem.model.linear:
             return []
-        return ["the exact answer was not computed, as it would take long; optimizer=exact does"]
-    away = distance.away.nan_to_num(-1.0)
-    worst = int(away.argmax())
-    if away[worst] < 0:
-        return [f"distance to the exact coefficients: {_share(metrics)}"]
-    said = f"distance to the exact coefficients: worst: {problem.terms[worst]}, {away[worst]:.2g} standard errors"
-    if away[worst] > 1:
-        said += "; more epochs, a larger step (optimizer.lr) or optimizer=exact would bring them nearer"
-    return [said]
+        said = distance.said(problem.terms, lr="optimizer.lr", exact="optimizer=exact")
+    if said is None and "param/error" in metrics:
+        said = f"distance to the exact coefficients: {_share(metrics)}"
+    return [] if said is None else [said]
 
 
 def _share(metrics: dict[str, float]) -> str:

@@ -19,6 +19,7 @@ from noiseworks.runs.journal import JOURNAL, swept_values
 from noiseworks.runs.result import JobRequest, JobResult
 from noiseworks.sweep.best import Best
 from noiseworks.sweep.groups import GIB, Group, describe, make_groups
+from noiseworks.sweep.noise_ranking import check_criteria
 from noiseworks.sweep.pruning import Pruning, check_prunable
 from noiseworks.sweep.recording import keep_in_journal, write_files
 from noiseworks.tracking.parents import Parent, SweepFolder
@@ -39,6 +40,7 @@ def run_batch(batch: Batch, check: Callable[[], None] = lambda: None) -> Sequenc
     requests, results = _make_requests(batch)
     if results and not (requests and sweep.study):
         raise next(iter(results.values()))
+    check_criteria((request.job for request in requests), sweep.folder)
     groups = make_groups(requests, batch.memory_gib * GIB)
     if batch.dry_run or sweep.study is None or not (sweep.folder / JOURNAL).exists():
         print(f"\n{describe(groups, batch.memory_gib)}\n", flush=True)

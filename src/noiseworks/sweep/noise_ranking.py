@@ -3,20 +3,38 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from noiseworks.config.job import Job
+from noiseworks.errors import UserError
 from noiseworks.noise.lattice import off_grid
+from noiseworks.runs import journal
 from noiseworks.runs.artifacts import to_json
 from noiseworks.runs.held_out import Array, HeldOut, noise_key
 from noiseworks.runs.journal import Row
 from noiseworks.sweep.table import best_first, cell, name_of_objective, varied
 from noiseworks.text_table import layout
 from noiseworks.tracking.contents import mlflow_name
+
+
+def check_criteria(jobs: Iterable[Job], folder: Path) -> None:
+    """Refuse to rank by AIC, BIC or the log-likelihood what is not of one kind, among these jobs and those that have
+    ended in the folder."""
+    kinds: dict[str | None, str] = {job.criterion: job.noise.name for job in jobs if job.criterion is not None}
+    if kinds:
+        rows = (row for row in journal.read(folder) if row.criterion is not None)
+        kinds = {row.criterion: row.coefficients["noise"] for row in rows if row.coefficients} | kinds
+    if len(kinds) > 1:
+        said = "; ".join(f"with noise={noise} {kind}" for kind, noise in kinds.items())
+        raise UserError(
+            f"objective cannot rank these noise models by a criterion, since data.weights are precisions: {said}. With "
+            "data.weight_kind=frequency they compare, and with data.test_fraction=0.2 by objective=test/nll."
+        )
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from noiseworks.runs.execution import Circumstances, run_jobs
 from noiseworks.runs.journal import swept_values
 from noiseworks.runs.printed_table import printed
 from noiseworks.runs.result import JobRequest, JobResult
+from noiseworks.sweep.noise_ranking import check_criteria
 from noiseworks.sweep.recording import keep_in_journal, write_files
 from noiseworks.tracking.parents import SweepFolder
 from noiseworks.tracking.recorder import LiveRecorder, Recorder
@@ -32,6 +33,7 @@ def run_one_job(cfg: DictConfig, check: Callable[[], None]) -> Any:
     sweep, num, swept = None, 0, dict[str, Any]()
     if hydra.mode == RunMode.MULTIRUN:
         sweep, num = SweepFolder(Path(hydra.sweep.dir).absolute()), int(hydra.job.num)
+        check_criteria([job], sweep.folder)
         swept = swept_values(list(hydra.overrides.task), job.config, job.choices)
     request = JobRequest(num, job, swept, Path(hydra.runtime.output_dir))
     recorder = Recorder()
