@@ -67,7 +67,7 @@ def test_command(command, line, tmp_path):
         assert ("jobs in" if " -m " in line else "nll per example") in done.out
         assert (tmp_path / "mlflow.db").exists() != ("dry_run" in line)
     if " -m " in line and "dry_run" not in line:
-        assert re.search(r"^the best:|^the best is trial |^the Pareto front, ", done.out, re.MULTILINE)
+        assert re.search(r"^over the seeds:|^the best:|^the best is trial |^the Pareto front, ", done.out, re.MULTILINE)
 
 
 @pytest.mark.soak

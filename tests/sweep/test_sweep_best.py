@@ -46,6 +46,7 @@ def trained() -> list[JobResult]:
 def keep(folder: Path, ended: list[JobResult]) -> int | None:
     """The job that is kept."""
     best = Best(folder)
+    journal.append(folder, [Row.of(each) for each in ended])
     for each in ended:
         best.offer(each)
     best.save()
@@ -101,6 +102,7 @@ def test_of_several_objectives_none_is_the_best(tmp_path, trained):
 
 def test_another_process_was_better(tmp_path, trained):
     """Both began before either had ended."""
+    journal.append(tmp_path, [Row.of(each) for each in trained[:2]])
     mine, others = Best(tmp_path), Best(tmp_path)
     mine.offer(trained[0])
     others.offer(trained[1])

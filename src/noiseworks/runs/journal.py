@@ -34,6 +34,7 @@ class Row:
     returned: Any = None  # to the sweeper, if it is finished
     test_rows: str | None = None  # their digest, in a sweep that compares noise models
     criterion: str | None = None  # see Job.criterion
+    data: str = ""  # another for other data, or for those of another seed
 
     @classmethod
     def of(cls, result: JobResult, test_rows: str | None = None) -> Row:
@@ -52,6 +53,7 @@ class Row:
             result.returned if finished else None,
             test_rows,
             of.job.criterion,
+            f"{'' if result.problem is None else result.problem.examples.digest} {of.job.data.seed}",
         )
 
     @property

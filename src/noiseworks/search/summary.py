@@ -54,6 +54,7 @@ def report_study(
         has_result=bool(found.complete),
         jobs_may_fail=True,
         best=found.best_row,
+        best_metrics={} if found.best_row is None else found.best_row.metrics,
         metrics=_metrics(found),
         tags=_tags(found),
         files=_files(folder, found, facts, rows),

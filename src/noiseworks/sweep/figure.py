@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 
 from noiseworks.runs.figures import BLUE, ORANGE
 from noiseworks.runs.journal import Row
-from noiseworks.sweep.table import name_of_objective, varied
+from noiseworks.sweep.settings import varied
+from noiseworks.sweep.table import name_of_objective
 
 MOST_PANELS = 6
 MOST_LETTERS, LONGEST_NAME = 30, 32  # that a panel has room for

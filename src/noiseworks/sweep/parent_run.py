@@ -33,7 +33,7 @@ def finish(parent: Parent, report: Report, rows: Sequence[Row], best: Best, erro
         if before.tags.get("best") != report.best.run:
             _log_best(run, report.best, best)
         tags["best"] = str(report.best.run)
-        metrics |= {f"best/{name}": value for name, value in report.best.metrics.items()}
+        metrics |= {f"best/{name}": value for name, value in report.best_metrics.items()}
     elif before.tags.get("best_trial") == tags.get("best_trial"):  # it ran elsewhere, where all this was said
         tags |= {key: value for key, value in before.tags.items() if key == "best"}
         metrics |= {name: value for name, value in before.metrics.items() if name.startswith("best/")}

@@ -12,7 +12,8 @@ from noiseworks.runs import journal
 from noiseworks.runs.journal import Row
 from noiseworks.sweep.figure import draw_sweep
 from noiseworks.sweep.noise_ranking import choose_noise, noise_table
-from noiseworks.sweep.table import best_first, summary
+from noiseworks.sweep.settings import best_setting
+from noiseworks.sweep.table import summary
 from noiseworks.tracking.parents import StudyFacts
 
 
@@ -24,7 +25,8 @@ class Report:
     complaint: str | None  # what the command says when it ends
     has_result: bool
     jobs_may_fail: bool = False  # without that the sweep has failed
-    best: Row | None = None  # the best job, if it ran in this folder
+    best: Row | None = None  # the best job, or that of the best setting's first seed, if it ran in this folder
+    best_metrics: dict[str, float] = field(default_factory=dict)  # its own, or means over the seeds
     metrics: dict[str, float] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
     files: list[Path] = field(default_factory=list)
@@ -41,14 +43,15 @@ def report_jobs(folder: Path, facts: StudyFacts | None, rows: Sequence[Row]) -> 
     complaint = (
         f"{len(failed)} of {len(rows)} jobs failed; job {failed[0].job}: {failed[0].failure}." if failed else None
     )
-    candidates = best_first([row for row in rows if facts is None or row.job < facts.confirms_from], maximize)
+    best = best_setting([row for row in rows if facts is None or row.job < facts.confirms_from], maximize)
     noises = choose_noise(folder, rows) if facts is None else None
     text = summary(rows, maximize)
     return Report(
         text if noises is None else f"{text}\n\n{noise_table(noises, rows)}",
         complaint,
-        has_result=bool(candidates) or any(row.status == "FINISHED" and row.objective is None for row in rows),
-        best=candidates[0] if candidates else None,
+        has_result=best is not None or any(row.status == "FINISHED" and row.objective is None for row in rows),
+        best=None if best is None else best.first,
+        best_metrics={} if best is None else best.metrics,
         metrics={} if noises is None else noises.metrics,
         files=[folder / "sweep.parquet", *figures, *([] if noises is None else noises.save(folder))],
     )
