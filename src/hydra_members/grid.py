@@ -81,7 +81,7 @@ class Grid(Sweeper):
             return Missing(list(jobs), list(range(len(jobs))), [])
         recover = offered(self.task, "recover")
         assert recover is not None  # find_begun has seen to it
-        missing = Missing.of(jobs, self.composer, recover(str(begun), None))
+        missing = Missing.of(jobs, self.composer, recover(str(begun), None), self.task)
         log.info(f"Going on in {begun}: {len(jobs) - len(missing.jobs)} of {len(jobs)} jobs have ended")
         return missing
 

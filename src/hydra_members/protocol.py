@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from omegaconf import DictConfig
@@ -44,6 +44,7 @@ class EndedJob:
     num: int
     key: str  # of its configuration: config_key
     result: Any  # what the job returned, or the Exception that it failed with
+    inputs: Mapping[str, str] = field(default_factory=dict)  # see SweepTask.inputs
 
 
 class SweepTask(Protocol):
@@ -60,6 +61,13 @@ class SweepTask(Protocol):
         """The jobs that have ended, of a sweep that goes on in this folder. Of the `numbers` (None: of all jobs) the
         others do not run any more, and whatever they have left behind is to be tidied up."""
 
+    def inputs(self, config: dict[str, Any]) -> Mapping[str, str]:
+        """What the job of this configuration reads besides: name -> digest of its content. It belongs to the question
+        that a sweep or a study answers, as the configuration does."""
+
+    def versions(self) -> Mapping[str, str]:
+        """Of what jobs are run with: where a study goes on with others it is said, and no more."""
+
     def confirming(self, config: dict[str, Any], seeds: int | None) -> tuple[list[str], int]:
         """Overrides that train the job of this configuration again, on how many fresh seeds. `seeds`: how many are
         asked for; None leaves it to the task."""
@@ -72,7 +80,16 @@ class SweepTask(Protocol):
         """The optuna.Study whose trials are the jobs of the sweep."""
 
 
-Offer = Literal["run_batch", "recover", "confirming", "sweep_begins", "study_opened"]
+Offer = Literal["run_batch", "recover", "inputs", "versions", "confirming", "sweep_begins", "study_opened"]
+
+
+def changed_input(before: Mapping[str, str], now: Mapping[str, str]) -> str | None:
+    """What is said of inputs that are not what they were; None where they are, whatever their names."""
+    if sorted(before.values()) == sorted(now.values()):
+        return None
+    old = ", ".join(f"{name} (digest {digest})" for name, digest in before.items()) or "none"
+    new = ", ".join(f"{name} (digest {digest})" for name, digest in now.items()) or "none"
+    return f"the data were {old}, and are {new} now"
 
 
 def offered(task: Any, name: Offer) -> Callable[..., Any] | None:

@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from hydra_members.composer import Composer
-from hydra_members.protocol import EndedJob, config_key, offered
+from hydra_members.protocol import EndedJob, changed_input, config_key, offered
 
 
 def result_of(job_return: JobReturn) -> Any:
@@ -107,13 +107,17 @@ class Missing:
     failures: list[Exception]  # of jobs that had ended before
 
     @classmethod
-    def of(cls, jobs: Iterable[Sequence[str]], composer: Composer, ended: Sequence[EndedJob]) -> "Missing":
-        """A job has ended if one of the same configuration has; it keeps its number unless another has taken it."""
+    def of(cls, jobs: Iterable[Sequence[str]], composer: Composer, ended: Sequence[EndedJob], task: Any) -> "Missing":
+        """A job has ended if one of the same configuration has, on the same inputs; it keeps its number unless another
+        has taken it."""
         known = {each.key: each for each in ended}
         taken = {each.num for each in ended}
         missing = cls([], [], [])
         for num, job in enumerate(jobs):
-            before = known.get(config_key(composer.job(job, num).config))
+            config = composer.job(job, num).config
+            before = known.get(config_key(config))
+            if before is not None:
+                _refuse_other_inputs(before, config, task)
             if before is None:
                 missing.jobs.append(job)
                 missing.numbers.append(num)
@@ -122,3 +126,13 @@ class Missing:
         free = (num for num in count(max(taken, default=-1) + 1) if num not in missing.numbers)
         missing.numbers = [num if num not in taken else next(free) for num in missing.numbers]
         return missing
+
+
+def _refuse_other_inputs(before: EndedJob, config: dict[str, Any], task: Any) -> None:
+    inputs = offered(task, "inputs")
+    changed = changed_input(before.inputs, inputs(config)) if inputs is not None and before.inputs else None
+    if changed is not None:
+        raise HydraException(
+            f"hydra.sweeper.resume=true goes on with a sweep in which job {before.num} has ended, but {changed}."
+            " Without it the sweep begins afresh."
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -19,6 +19,7 @@ from noiseworks.errors import FitFailed, UserError
 from noiseworks.paths import conf_folder
 from noiseworks.signals import Signals
 from noiseworks.sweep.beginning import begin_sweep, leave, sweep_folder
+from noiseworks.versions import versions
 
 if TYPE_CHECKING:
     from hydra_members.protocol import Batch, EndedJob
@@ -38,11 +39,12 @@ class Command:
         self.wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
         self.sweep: DictConfig | None = None  # its whole configuration
         self.begun = Path()  # the folder in which the sweep began
+        self.pieces: Any = None  # made for `inputs`
         self.study: Any = None  # the optuna.Study that this process works on
 
     def __getstate__(self) -> dict[str, Any]:
         """For processes that run jobs: studies stay where they are."""
-        return self.__dict__ | {"study": None}
+        return self.__dict__ | {"study": None, "pieces": None}
 
     def __call__(self, cfg: DictConfig) -> Any:
         """One job. A sweep goes on when a job of it fails, so there the exception is Hydra's to keep."""
@@ -78,6 +80,15 @@ class Command:
         from noiseworks.sweep.recovery import recover
 
         return recover(Path(sweep_dir), numbers)
+
+    def inputs(self, config: dict[str, Any]) -> Mapping[str, str]:
+        from noiseworks.config.instantiation import Pieces
+
+        self.pieces = self.pieces or Pieces()
+        return dict(self.pieces.make(config, "data").inputs())
+
+    def versions(self) -> Mapping[str, str]:
+        return versions()
 
     def confirming(self, config: dict[str, Any], seeds: int | None) -> tuple[list[str], int]:
         """The overrides that train the best of a study on seeds that it has not seen, side by side."""

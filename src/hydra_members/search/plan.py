@@ -79,12 +79,15 @@ class Plan:
             self.suggest(trial)
         return asked
 
-    def request(self) -> StudyRequest:
+    def request(self, inputs: Mapping[str, str], versions: Mapping[str, str]) -> StudyRequest:
+        """inputs, versions: see SweepTask."""
         settings = self.settings
         task = {key: value for key, value in _plain(self.config).items() if key != "hydra"}
         space, custom = self.space.digest_source(), settings.custom_search_space
-        asked = digest(task, space, self.directions, self.sampler.settings, _plain(settings.pruner), custom)
-        return StudyRequest(settings.study_name, self.directions, asked, self.sampler.seed, settings.resume)
+        read = sorted(inputs.values())
+        asked = digest(task, space, self.directions, self.sampler.settings, _plain(settings.pruner), custom, *read)
+        facts = {"inputs": dict(inputs), "versions": dict(versions)}
+        return StudyRequest(settings.study_name, self.directions, asked, self.sampler.seed, settings.resume, **facts)
 
     def _pruner(self) -> optuna.pruners.BasePruner | None:
         node = self.settings.pruner

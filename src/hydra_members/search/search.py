@@ -44,9 +44,13 @@ def search(settings: "StudySweeper", arguments: Sequence[str]) -> None:
         shown = plan.example(min(plan.width(), plan.n_trials))
         launch_numbered(settings.launcher, [plan.overrides(t.params) for t in shown], [t.number for t in shown])
         return
-    composer.check(plan.overrides(plan.example(1)[0].params), 0)  # a key that there is not is found before a study is
+    example = plan.overrides(plan.example(1)[0].params)
+    composer.check(example, 0)  # a key that there is not is found before a study is
+    inputs, versions = (offered(settings.task_function, name) for name in ("inputs", "versions"))
+    read = inputs(composer.job(example, 0).config) if inputs is not None else {}
+    request = plan.request(read, versions() if versions is not None else {})
     storage, place = open_storage(settings.storage)
-    study, about, folder = open_study(plan.request(), storage, place, settings.config)
+    study, about, folder = open_study(request, storage, place, settings.config)
     OmegaConf.save(settings.config, folder / "multirun.yaml")
     tell(settings.task_function, "study_opened", study)
     log.info(f"Study name: {study.study_name}")

@@ -7,7 +7,7 @@ import os
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from optuna.storages import BaseStorage, InMemoryStorage
 
+from hydra_members.protocol import changed_input
 from hydra_members.resume import work_in
 from hydra_members.search.sampler import fresh_seed
 from hydra_members.storage import alone
@@ -35,6 +36,8 @@ class About:
     seed: int
     folders: list[str]  # in which it works: another one where those before are not to be seen
     sessions: int = 0  # how often somebody has begun to work on it
+    inputs: dict[str, str] = field(default_factory=dict)  # see SweepTask
+    versions: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -46,6 +49,8 @@ class StudyRequest:
     asked: str
     seed: int | None
     resume: bool
+    inputs: dict[str, str]
+    versions: dict[str, str]
 
 
 def open_study(
@@ -54,7 +59,7 @@ def open_study(
     """The study, what is known of it, and the folder in which it works."""
     name = request.name or f"{config.hydra.job.name}-{request.asked[:8]}"
     if isinstance(storage, InMemoryStorage):
-        request = StudyRequest(name, request.directions, request.asked, request.seed, resume=True)
+        request = replace(request, name=name, resume=True)
     folder = Path(str(config.hydra.sweep.dir)).absolute()
     with alone(place, name):
         study = _create_or_load(name, request, storage)
@@ -101,9 +106,10 @@ def _about(study: optuna.Study, request: StudyRequest, folder: Path) -> About:
     kept = study.user_attrs.get(ABOUT)
     if kept is None:
         seed = fresh_seed() if request.seed is None else request.seed
-        about = About(uuid.uuid4().hex, request.asked, seed, [str(folder)])
+        about = About(uuid.uuid4().hex, request.asked, seed, [str(folder)], 0, request.inputs, request.versions)
     else:
         about = About(**kept)
+        _compare(study.study_name, about, request)
         about.sessions += 1
         if not any(_holds(Path(each)) == about.id for each in about.folders):
             about.folders.append(str(folder))
@@ -114,6 +120,22 @@ def _about(study: optuna.Study, request: StudyRequest, folder: Path) -> About:
             )
     study.set_user_attr(ABOUT, vars(about))
     return about
+
+
+def _compare(name: str, about: About, request: StudyRequest) -> None:
+    """Other data are another question; other versions are told."""
+    changed = changed_input(about.inputs, request.inputs)
+    if changed is not None and about.inputs:
+        raise HydraException(
+            f"hydra.sweeper.study_name={name} has trials on other data: {changed}. Another name begins afresh; without"
+            " one other data are another study."
+        )
+    there, here = about.versions, request.versions
+    others = [
+        f"{each} {there[each]} ({here[each]} here)" for each in there if here.get(each, there[each]) != there[each]
+    ]
+    if others:
+        log.warning(f"The study {name} was begun with {', '.join(others)}")
 
 
 def _holds(folder: Path) -> str | None:

@@ -144,6 +144,10 @@ class Data(ABC):
         """Whether the rows are too many to be held at a time."""
         return False
 
+    def inputs(self) -> dict[str, str]:
+        """What is read besides the configuration: path -> digest of its content."""
+        return {}
+
     @abstractmethod
     def examples(self, replicate: int) -> Examples:
         """All rows. Synthetic data are drawn anew for each replicate; a file is the same for all."""

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import pyarrow as pa
@@ -160,6 +160,21 @@ def existing(path: Path) -> Path:
         others = sorted(other.name for other in path.parent.iterdir() if other.is_file())
         raise UserError(f"data.path: there is no file {path}{nearest(path.name, others) or '.'}")
     return path
+
+
+def content_digest(path: Path) -> str:
+    """16 hex digits of the bytes of a file, or of the Parquet files of a folder."""
+    files = parquet_files(path) or [path]
+    return _content_digest(tuple((file, file.stat().st_mtime_ns, file.stat().st_size) for file in files))
+
+
+@lru_cache(maxsize=64)
+def _content_digest(files: tuple[tuple[Path, int, int], ...]) -> str:
+    sha = hashlib.sha256()
+    for file, *_ in files:
+        with file.open("rb") as content:
+            sha.update(hashlib.file_digest(content, "sha256").digest())
+    return sha.hexdigest()[:16]
 
 
 def read_text(path: Path) -> pa.Table:

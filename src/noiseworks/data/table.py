@@ -13,7 +13,7 @@ from noiseworks.data.base import Data, Examples
 from noiseworks.data.chunks import Passes, TableChunks, survey, used_columns
 from noiseworks.data.columns import Roles
 from noiseworks.data.encoding import encode
-from noiseworks.data.reading import ParquetRows, existing, parquet_files, read, readable
+from noiseworks.data.reading import ParquetRows, content_digest, existing, parquet_files, read, readable
 from noiseworks.errors import UserError
 
 SHIPPED = "shipped:"
@@ -62,6 +62,9 @@ class Table(Data):
             (now.st_mtime_ns, now.st_size) for now in (file.stat() for file in parquet_files(path) or [path])
         )
         return _load(path, states, self.roles, self.missing, self.source)
+
+    def inputs(self) -> dict[str, str]:
+        return {self.source: content_digest(self.file)}
 
     @property
     def in_chunks(self) -> bool:

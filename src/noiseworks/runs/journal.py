@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from noiseworks.errors import FitFailed
+from noiseworks.errors import FitFailed, UserError
 from noiseworks.runs.result import JobResult, pruned_trial
 
 JOURNAL = "jobs.jsonl"
@@ -34,6 +35,7 @@ class Row:
     returned: Any = None  # to the sweeper, if it is finished
     test_rows: str | None = None  # their digest, in a sweep that compares noise models
     criterion: str | None = None  # see Job.criterion
+    inputs: dict[str, str] = field(default_factory=dict)  # see Data.inputs
     data: str = ""  # another for other data, or for those of another seed
 
     @classmethod
@@ -53,6 +55,7 @@ class Row:
             result.returned if finished else None,
             test_rows,
             of.job.criterion,
+            _inputs(result),
             f"{'' if result.problem is None else result.problem.examples.digest} {of.job.data.seed}",
         )
 
@@ -66,6 +69,12 @@ class Row:
         if self.status == "KILLED":
             return pruned_trial(self.pruned)
         return FitFailed(f"The fit failed: {self.failure}.") if self.status == "FAILED" else self.returned
+
+
+def _inputs(result: JobResult) -> dict[str, str]:
+    with suppress(UserError, OSError):  # the file that was read is gone
+        return {} if result.problem is None else result.problem.data.inputs()
+    return {}
 
 
 def swept_values(overrides: Iterable[str], config: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from noiseworks.versions import versions
+
 LEFT = ("jobs.jsonl", "parents.json", "study.json", "best/job.json")
 
 
@@ -24,7 +26,7 @@ def begin_sweep(config: DictConfig, typed: Sequence[str]) -> Path:
         (folder / left).unlink(missing_ok=True)
     shutil.rmtree(folder / "held_out", ignore_errors=True)
     params = [f"{key}={value}" for key, value in (sweeper.get("params") or {}).items()]
-    asked = {"id": uuid.uuid4().hex, "overrides": [*params, *typed], "typed": list(typed)}
+    asked = {"id": uuid.uuid4().hex, "overrides": [*params, *typed], "typed": list(typed), "versions": versions()}
     (folder / "sweep.json").write_text(json.dumps(asked))
     return folder
 

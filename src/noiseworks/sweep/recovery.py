@@ -10,6 +10,7 @@ from hydra_members.protocol import EndedJob
 from noiseworks.runs import journal
 from noiseworks.tracking.contents import failure_tag
 from noiseworks.tracking.parents import Parent, SweepFolder
+from noiseworks.versions import other_versions
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -23,12 +24,14 @@ def recover(folder: Path, numbers: Collection[int] | None) -> list[EndedJob]:
     (None: of all) that are not in it are KILLED, and the parents run again."""
     rows, sweep = journal.read(folder), SweepFolder(folder)
     known = {row.run for row in rows}
+    if numbers is None and (others := other_versions(sweep.versions)):
+        print(f"sweep: it began with {', '.join(others)}", flush=True)
     for parent in sweep.parents():
         _reopen(parent)
         for run in _last_runs(parent) if numbers is None or numbers else ():
             if run.info.run_id not in known and (numbers is None or sweep.number(run.data.tags) in numbers):
                 _kill(parent, run.info.run_id)
-    return [EndedJob(row.job, row.key, row.told()) for row in rows if numbers is None or row.job in numbers]
+    return [EndedJob(row.job, row.key, row.told(), row.inputs) for row in rows if numbers is None or row.job in numbers]
 
 
 def _last_runs(parent: Parent) -> Iterator[Run]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import math
-import platform
 import re
 import socket
 from collections.abc import Iterator, Mapping
@@ -14,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-import noiseworks
 from noiseworks.config.job import Job
 from noiseworks.data.base import Examples
 from noiseworks.outcome import Outcome
 from noiseworks.runs.artifacts import mean_over_members
 from noiseworks.runs.result import JobResult
+from noiseworks.versions import versions
 
 if TYPE_CHECKING:
     from mlflow.entities import Dataset
@@ -114,13 +113,6 @@ def final_points(metrics: Mapping[str, float], shown: Mapping[str, float], step:
 
 
 @lru_cache
-def versions() -> dict[str, str]:
-    from importlib.metadata import version
-
-    names = ("torch", "pytorch-lightning", "mlflow", "hydra-core")
-    return {"noiseworks": noiseworks.__version__, "python": platform.python_version()} | {n: version(n) for n in names}
-
-
 @lru_cache
 def device_name(accelerator: str) -> str:
     if accelerator in ("gpu", "auto") and torch.cuda.is_available():

@@ -62,6 +62,11 @@ class SweepFolder:
         """Of these what does not stand in the experiment's own file."""
         return [override for override in self._begun.get("typed", []) if not override.startswith("experiment=")]
 
+    @property
+    def versions(self) -> dict[str, str]:
+        """With which it began."""
+        return dict(self._begun.get("versions", {}))
+
     @cached_property
     def _begun(self) -> dict[str, Any]:
         path = self.folder / ASKED
