@@ -63,9 +63,10 @@ def root_from_sums(method: str, n: int, r: int, H: Array, spread: Array) -> Arra
 def beside(noise: Noise, method: str) -> int:
     """1 where log scale stands beside z, in the sums that the covariance is made of; else 0. `noise` as assumed.
 
-    A sandwich is that of all that the likelihood estimates: rows that do not come from the noise model may tie z to the
-    scale even where the model itself does not (errors that are skewed where they are large; counts). By the model alone
-    the two are tied where `orthogonal` says so, or nothing tells.
+    A sandwich is that of all that one likelihood estimates (Huber, "The behavior of maximum likelihood estimates under
+    nonstandard conditions", 1967): rows that are not of the noise model, such as skewed errors for StudentT, tie z to
+    the scale where the model itself does not. A robust scale of Huber's counts as known, as in R's sandwich of an rlm.
+    information, which is the model's word, has the two together unless they are `orthogonal`.
     """
     if method == "information":
         return int(noise.joint and (not noise.orthogonal or noise.information(torch.zeros(1)) is None))
