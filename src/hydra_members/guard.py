@@ -14,7 +14,7 @@ from hydra._internal.logging_config import HydraDictConfigurator
 STREAMS = ("sys.stdout", "sys.stderr")
 
 
-class Check(Protocol):
+class NameCheck(Protocol):
     """Raises where a name, before it is imported, or the object that it stood for is not to be used."""
 
     def name(self, target: str) -> None: ...
@@ -28,14 +28,14 @@ class Check(Protocol):
         """A class of handlers or formatters."""
 
 
-def guard(check: Check) -> None:
+def guard(check: NameCheck) -> None:
     """For this process, and for all that Hydra composes, instantiates and logs from now on; once is enough."""
     _guard_instantiation(check)
     _guard_packages(check)
     _guard_logging(check)
 
 
-def _guard_instantiation(check: Check) -> None:
+def _guard_instantiation(check: NameCheck) -> None:
     resolve: Callable[..., Any] = _plain(_instantiate2._resolve_target)
 
     def resolve_target(target: Any, full_key: str) -> Any:
@@ -48,7 +48,7 @@ def _guard_instantiation(check: Check) -> None:
     _instantiate2._resolve_target = _marked(resolve_target, resolve)
 
 
-def _guard_packages(check: Check) -> None:
+def _guard_packages(check: NameCheck) -> None:
     begin: Callable[..., None] = _plain(ImportlibResourcesConfigSource.__init__)
 
     def init(self: Any, provider: str, path: str) -> None:
@@ -58,7 +58,7 @@ def _guard_packages(check: Check) -> None:
     ImportlibResourcesConfigSource.__init__ = _marked(init, begin)  # type: ignore[method-assign]
 
 
-def _guard_logging(check: Check) -> None:
+def _guard_logging(check: NameCheck) -> None:
     """By `resolve` comes every `class`, `()` and `ext://`."""
     resolve: Callable[..., Any] = _plain(HydraDictConfigurator.resolve)
 

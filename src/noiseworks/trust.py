@@ -35,7 +35,7 @@ NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
 @dataclass(frozen=True)
 class Trust:
-    """packages: whose code is the user's own business, beside what is listed. It is `hydra_members.guard.Check`."""
+    """packages: whose code is the user's own business, beside what is listed. It is `hydra_members.guard.NameCheck`."""
 
     packages: tuple[str, ...] = ()
 
