@@ -86,14 +86,17 @@ def likeliest(cfg) -> dict[str, float]:
 
 def maximum(law: Callable[[Array, float], Array], A: Array, y: Array, scale: float | None) -> Array:
     """argmax_w of the likelihood, or of that of w and log scale, from zero by Nelder and Mead's search, which knows
-    nothing of sums of squares. It can get stuck, and is started again from where it ended."""
+    nothing of sums of squares. It can get stuck, and goes on from where it ended with new, smaller simplices."""
 
     def loss(theta: Array) -> float:
         assumed = math.exp(theta[-1]) if scale is None else float(scale)
         return float(law(y - A @ theta[: A.shape[1]], assumed).mean())
 
-    theta, how = np.zeros(A.shape[1] + (scale is None)), {"xatol": 1e-9, "fatol": 1e-14, "maxiter": 4000}
-    for _ in range(8):
+    k = A.shape[1] + (scale is None)
+    theta, rng = np.zeros(k), np.random.default_rng(0)
+    for size in 10.0 ** -np.arange(9):
+        simplex = theta + size * np.vstack([np.zeros(k), rng.normal(size=(k, k))])
+        how = {"xatol": 1e-9, "fatol": 1e-15, "maxiter": 2000, "initial_simplex": simplex}
         theta = optimize.minimize(loss, theta, method="Nelder-Mead", options=how).x
     return np.asarray(theta[: A.shape[1]])
 
