@@ -21,6 +21,7 @@ def bases(cfg) -> dict[str, Array]:
 
     distance: |w - X^+ y|. null: |(I - X^+ X)(w - w_0)|, how far it moved along directions that no row sees. turned: how
     far it lies from the end that it finds for the features X Q, Q orthogonal, turned back. misfit: max |X w - y|.
+    kept, from a random start: |w - X^+ y|^2 / |w_0|^2.
     """
     R, n, d = cfg.replicates, cfg.num_examples, cfg.num_features
     rng = np.random.default_rng([cfg.seed, n, d])
@@ -34,7 +35,8 @@ def bases(cfg) -> dict[str, Array]:
     seen = np.einsum("rjn,rnk,rk->rj", inverse, X, move)
     ends = {"distance": own - np.einsum("rjn,rn->rj", inverse, y), "null": move - seen, "turned": own - back}
     misfit = np.abs(np.einsum("rnj,rj->rn", X, own) - y).max(axis=1)
-    return {name: np.linalg.norm(gap, axis=1) for name, gap in ends.items()} | {"misfit": misfit}
+    found = {name: np.linalg.norm(gap, axis=1) for name, gap in ends.items()} | {"misfit": misfit}
+    return found | ({"kept": (found["distance"] / np.linalg.norm(start, axis=1)) ** 2} if cfg.start > 0 else {})
 
 
 def end(cfg, X: Array, y: Array, start: Array, order: Array) -> Array:
