@@ -50,17 +50,16 @@ def figures(runs: Runs) -> Iterator[Figure]:
 
 def valley_figure(runs: Runs) -> Figure:
     drawing, both = study.panels(columns=2, width=7.2, height=3.4, sharey=True)
-    for axes, design, title in zip(both, ("sum", "full"), ("rank 4: a column is a sum", "rank 5")):
+    for axes, design, title in zip(both, ("sum", "full"), ("rank 4: a line of optima", "rank 5: one optimum")):
         grid = runs["ex4_valley"].one(design=design).copies
         side = math.isqrt(len(grid["rise"]))
         across, along, rise = (grid[name].reshape(side, side) for name in ("across", "along", "rise"))
         axes.contour(across, along, rise, levels=[0.05, 0.2, 0.5, 1.0, 1.6], colors=study.COLORS[0], linewidths=1.4)
         if design == "sum":
-            axes.axvline(0, color=study.COLORS[1], linewidth=1.8, label="all of them optima")
+            axes.axvline(0, color=study.COLORS[1], linewidth=1.8)
         else:
-            axes.plot([0], [0], "o", color=study.COLORS[1], markersize=5, label="the optimum")
+            axes.plot([0], [0], "o", color=study.COLORS[1], markersize=5)
         axes.set(xlabel="step along x3", title=title, xticks=[-2, -1, 0, 1, 2])
-        axes.legend(loc="upper right", framealpha=1)
     both[0].set(ylabel="step along v")
     return Figure(
         "4.1",
