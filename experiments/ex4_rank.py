@@ -1,14 +1,15 @@
 """Exercise 4: X'X without full rank.
 
-4.1 What least squares says then. 4.2 Adding noise to X: once, and fresh in every step. 4.3 The expected X'X of noisy
-features. 4.4 Where minibatch SGD ends. 4.5 The ridge, from next to nothing up (a later edition of the chapter).
+4.1 What least squares says then, in float64 and float32. 4.2 Adding noise to X: once, and fresh in every step. 4.3 The
+expected X'X of noisy features. 4.4 Where minibatch SGD and other optimizers end. 4.5 The ridge, from next to nothing up
+(a later edition of the chapter).
 
 Source:  D2L 3.1, exercise 4.
 Command: make exercises EX=4
-Cost:    15 s on 2 cores.
-Expect:  the answer of minimum norm by the pseudo-inverse and by SGD from zero; a null coefficient of standard deviation
-         s / (sigma sqrt(n - d - 1)) after noise that is added once, and the ridge answer after noise that is fresh in
-         every step; E[X'X] + n sigma^2 I.
+Cost:    20 s on 2 cores.
+Expect:  the answer of minimum norm by the pseudo-inverse, and by SGD and LBFGS from zero; a null coefficient of
+         standard deviation s / (sigma sqrt(n - d - 1)) after noise that is added once, and the ridge answer after
+         noise that is fresh in every step; E[X'X] + n sigma^2 I.
 """
 
 from __future__ import annotations

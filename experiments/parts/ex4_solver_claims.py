@@ -82,11 +82,12 @@ def nearly_singular(runs: Runs) -> Iterator[Claim]:
     sentence = "the error of {} grows as the condition to the power {}"
     normal = digits_lost(runs, "cholesky", "exact_distance", CONDITIONS)
     qr, noisy = digits_lost(runs, "qr", "exact_distance", HIGHER), digits_lost(runs, "qr", "distance", CONDITIONS)
-    one, two = {"1, as of QR": 1.0}, {"2, as of X'X": 2.0}
-    half = {"1/2": 0.5}
-    yield claim("4.1", sentence.format("the normal equations", 2) + ", no residuals", 2.0, normal, 0.2, one)
-    yield claim("4.1", sentence.format("QR", 1) + ", no residuals", 1.0, qr, 0.2, two | half)
-    yield claim("4.1", sentence.format("QR", 2) + ", residuals", 2.0, noisy, 0.2, {"1, as without residuals": 1.0})
+    for how, power, residuals, found, wrong in (
+        ("the normal equations", 2, "no residuals", normal, {"1, as of QR": 1.0}),
+        ("QR", 1, "no residuals", qr, {"2, as of X'X": 2.0, "1/2": 0.5}),
+        ("QR", 2, "residuals", noisy, {"1, as without residuals": 1.0}),
+    ):
+        yield claim("4.1", f"{sentence.format(how, power)}, {residuals}", power, found, 0.2, wrong)
     yield control("4.1", sentence.format("the normal equations", 1) + ", no residuals", 1.0, normal, 0.2)
 
 
