@@ -27,11 +27,14 @@ def line(n: int, spread: float) -> tuple[Array, Array]:
 
 
 def slope_variances(n: int, spread: float) -> dict[str, float]:
-    """Variances of the slope: Fisher's bound, (D' diag(1 / rate) D)^-1, and H D' diag(rate) D H, H = (D'D)^-1."""
+    """Variances of the slope by weighted least squares, H D' W diag(rate) W D H with H = (D' W D)^-1: with weights
+    1 / rate, which is Fisher's bound; without; and with the rates for weights, the wrong way round."""
     D, rates = line(n, spread)
-    H = np.linalg.inv(D.T @ D)
-    bound = np.linalg.inv(D.T @ (D / rates[:, None]))
-    return {"bound": float(bound[0, 0]), "ols": float((H @ D.T @ (D * rates[:, None]) @ H)[0, 0])}
+    found = {}
+    for name, weights in (("bound", 1 / rates), ("ols", np.ones(n)), ("turned", rates)):
+        A = np.linalg.solve(D.T @ (D * weights[:, None]), D.T * weights)
+        found[name] = float(A[0] ** 2 @ rates)
+    return found
 
 
 def wald_coverage(expected: float) -> float:
@@ -60,3 +63,36 @@ def counts(rates: Array, dispersion: float, R: int, rng: np.random.Generator) ->
     if dispersion > 1:
         rates = rng.gamma(rates / (dispersion - 1), dispersion - 1, (R, len(rates)))
     return rng.poisson(rates, (R, rates.shape[-1])).astype(float)
+
+
+def clustered_counts(rates: Array, alpha: float, R: int, rng: np.random.Generator) -> Array:
+    """Negative binomial counts (R, n), of variance rate + alpha rate^2."""
+    return rng.poisson(rng.gamma(1 / alpha, alpha * rates, (R, len(rates)))).astype(float)
+
+
+def alpha_of(rates: Array, dispersion: float) -> float:
+    """For which variance over rate, 1 + alpha rate, is the dispersion on average."""
+    return float((dispersion - 1) / rates.mean())
+
+
+def too_small(D: Array, rates: Array, variances: Array) -> dict[str, float]:
+    """By which ratio the standard errors of the first coefficient are too small where counts have these variances:
+    those by information, J^-1 with J = D' diag(rate) D, and those of quasi-Poisson, times the mean of variance over
+    rate. True is J^-1 D' diag(variance) D J^-1."""
+    J = np.linalg.inv(D.T @ (D * rates[:, None]))
+    true = (J @ D.T @ (D * variances[:, None]) @ J)[0, 0]
+    information = math.sqrt(true / J[0, 0])
+    return {"information": information, "quasi": information / math.sqrt((variances / rates).mean())}
+
+
+def diagonal_ratio(D: Array, rates: Array) -> float:
+    """The root of (J^-1)_00 J_00: by how much 1 / sqrt(J_00) falls short of the standard error."""
+    J = D.T @ (D * rates[:, None])
+    return math.sqrt(np.linalg.inv(J)[0, 0] * J[0, 0])
+
+
+def sum_coverage(expected: float) -> float:
+    """Coverage of T +- Z sqrt(T) for T ~ Poisson(expected)."""
+    total = np.arange(int(expected + 20 * math.sqrt(expected)) + 20)
+    hits = np.abs(total - expected) <= Z * np.sqrt(total)
+    return float(stats.poisson.pmf(total, expected)[hits].sum())

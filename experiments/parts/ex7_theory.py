@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import ndtr, ndtri
 
-from noiseworks_experiments.parts.ex7_measure import DAYS, FIRST, REACH, SIGMA
+from noiseworks_experiments.parts.ex7_held_out import REACH
+from noiseworks_experiments.parts.ex7_measure import DAYS, FIRST, SIGMA, SKEW
 
 INTERCEPT, SLOPE = 8.0, 0.5  # of ex7_worlds, as in its YAML
 START, STEPS = 20, 100  # of ex7_paths
@@ -40,6 +41,17 @@ def covered(theta: tuple[Array, Array, Array], s: float, tenth: int, log: bool) 
         low, high = (np.log(np.maximum(edge, 1e-300)) for edge in (low, high))
     middle = INTERCEPT + SLOPE * x
     return np.asarray((ndtr((high - middle) / s) - ndtr((low - middle) / s)).mean(-1))
+
+
+def multiplicative_negative(total: float) -> float:
+    """`negative_share` of the best straight line through prices whose log has the variance `total`."""
+    return float(ndtr(-1 / math.sqrt(math.expm1(total))))
+
+
+def smeared_mean(n: int) -> float:
+    """Duan's smearing over the mean, at x = 0, after n rows whose log prices miss by e = SKEW (exponential - 1): with
+    exp(e_i - x_i d), d the error of the slope, to first order 1 + var(d) x^2 / 2 - E e exp(e) / (n E exp(e))."""
+    return 1 + (SKEW**2 / 2 - SKEW**2 / (1 - SKEW)) / n
 
 
 def gain(s: float) -> float:
@@ -88,6 +100,17 @@ def rounded_returns(price: float, first: int = FIRST, days: int = DAYS) -> Round
         np.add.at(pairs, today, mass[:, None] * after)
     moves = np.log(k) - np.log(k)[:, None]
     return Rounded(float((pairs * moves**2).sum() / SIGMA**2), float(product), float(np.trace(pairs)), k, pairs)
+
+
+def call(volatility: float) -> float:
+    """Black and Scholes: an option to buy at today's price after DAYS, over the price, at no interest; volatility of a
+    day."""
+    return float(2 * ndtr(volatility * math.sqrt(DAYS) / 2) - 1)
+
+
+def overpriced(variance: float) -> float:
+    """The price of that option at this variance of a day over SIGMA^2, over that at SIGMA."""
+    return call(SIGMA * math.sqrt(variance)) / call(SIGMA)
 
 
 class Rounded(NamedTuple):
