@@ -89,10 +89,3 @@ def diagonal_ratio(D: Array, rates: Array) -> float:
     """The root of (J^-1)_00 J_00: by how much 1 / sqrt(J_00) falls short of the standard error."""
     J = D.T @ (D * rates[:, None])
     return math.sqrt(np.linalg.inv(J)[0, 0] * J[0, 0])
-
-
-def sum_coverage(expected: float) -> float:
-    """Coverage of T +- Z sqrt(T) for T ~ Poisson(expected)."""
-    total = np.arange(int(expected + 20 * math.sqrt(expected)) + 20)
-    hits = np.abs(total - expected) <= Z * np.sqrt(total)
-    return float(stats.poisson.pmf(total, expected)[hits].sum())

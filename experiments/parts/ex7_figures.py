@@ -163,7 +163,7 @@ def option_prices(runs: Runs) -> Figure:
         "7.3",
         alt="At 12.5 ticks the option is priced four fifths too high, at 25 ticks three tenths; corrected it is right "
         "from 25 ticks on.",
-        caption="An option to buy at today's price in 100 days, by Black and Scholes at a volatility that was estimated "
+        caption="An option to buy at today's price in 100 days, by Black and Scholes at a volatility estimated "
         "from rounded prices, and at one corrected by twice the covariance of neighbours. Dashed: theory.",
         drawing=drawing,
     )
@@ -174,7 +174,7 @@ def tick_scales(runs: Runs) -> Figure:
     noises = {"LogNormal likelihood": "lognormal", "likelihood for rounded prices": "interval_lognormal"}
     found = {label: [scales(runs, noise, price) for price in CENTS] for label, noise in noises.items()}
     study.series(axes, CENTS, found)
-    fine = np.geomspace(2, 24, 60)
+    fine = np.geomspace(2, 12, 60)
     study.theory(axes, fine, [rounded_scale(price) for price in fine], color=study.COLORS[0])
     study.level(axes, 1)
     axes.set(xscale="log", xlabel="price (ticks)", ylabel="estimated / true scale")

@@ -14,7 +14,7 @@ from noiseworks.studies.claims import LEVEL
 from noiseworks_experiments.parts.ex7_stocks import BLOCK, TICKERS
 from noiseworks_experiments.parts.ex7_theory import INTERCEPT, SPREAD, covered, overpriced
 
-CENTS = [2.5, 3.5, 20.0]  # prices of ex7_penny, in ticks
+CENTS = [2.5, 3.5, 10.0]  # prices of ex7_penny, in ticks
 MONTHS = 389  # of changes, of a stock that is there from the first to the last
 Array = NDArray[np.float64]
 

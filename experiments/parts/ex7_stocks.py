@@ -19,9 +19,9 @@ Array = NDArray[np.float64]
 
 
 def stocks(number: int, rng: np.random.Generator) -> dict[str, Array]:
-    """Of each stock `name/ticker`, and of each resample of calendar months the mean over stocks: the slope of log change
-    against log price, the gain of the log model on months that were held out and what moves in proportion to a power of
-    the price would make of it, and 1 / degrees of freedom of log returns."""
+    """Of each stock `name/ticker`, and of each resample of calendar months the mean over stocks: the slope of log
+    change against log price, the gain of the log model on months that were held out and what moves in proportion to a
+    power of the price would make of it, and 1 / degrees of freedom of log returns."""
     months = max(len(monthly_prices(ticker)) for ticker in TICKERS) - 1
     weights = np.vstack((np.ones(months), blocks(number, months, rng)))  # first of all the months as they are
     found: dict[str, Array] = {}
@@ -47,7 +47,8 @@ def of_stock(path: Array, w: Array) -> dict[str, Array]:
     last, price = path[:-1], path[1:]
     w = np.where(w.sum(axis=1, keepdims=True) > 0, w, 1.0)  # a resample may miss all months of a young stock
     fold = np.arange(len(price)) * 10 // len(price)
-    found = {"slope": growth(last, price, w), "gain": mean(gain(last, price, fold), w)}
+    moved, slopes = growth(last, price)
+    found = {"slope": mean(slopes, w[:, moved]), "gain": mean(gain(last, price, fold), w)}
     for exponent in EXPONENTS:
         found[f"expected_{exponent:g}"] = mean(expected_gain(last, exponent, fold), w)
     return found | tail(np.diff(np.log(path)), w)
@@ -57,11 +58,14 @@ def mean(values: Array, w: Array) -> Array:
     return np.asarray(w @ values / w.sum(axis=1))
 
 
-def growth(last: Array, price: Array, w: Array) -> Array:
-    """The slope of log |change| against log price by weighted least squares, over months in which the price moved."""
+def growth(last: Array, price: Array) -> tuple[NDArray[np.bool_], Array]:
+    """The months in which the price moved, and of each the slope of log |change| against log price by least squares
+    plus the influence of the month on it, (x - mean x) residual / var x; their mean is the slope."""
     moved = price != last
-    x, y, w = np.log(last[moved]), np.log(np.abs(price - last)[moved]), w[:, moved]
-    return np.asarray((mean(x * y, w) - mean(x, w) * mean(y, w)) / (mean(x * x, w) - mean(x, w) ** 2))
+    x, y = np.log(last[moved]), np.log(np.abs(price - last)[moved])
+    u = x - x.mean()
+    slope = (u @ y) / (u @ u)
+    return moved, slope + u * (y - y.mean() - slope * u) / (u * u).mean()
 
 
 def gain(last: Array, price: Array, fold: NDArray[np.int_]) -> Array:
@@ -123,10 +127,10 @@ def moves(number: int, exponent: float, rng: np.random.Generator) -> dict[str, A
         last = monthly_prices(ticker)[:-1]
         size = SMALL * (last ** (1 - exponent)).min() * last**exponent
         prices = last + size * np.clip(rng.normal(size=(number, len(last))), -8, 8)
-        fold, even = np.arange(len(last)) * 10 // len(last), np.ones((1, len(last)))
+        fold = np.arange(len(last)) * 10 // len(last)
         tails = tail(np.log(prices / last), np.ones(prices.shape))
         each = {"tail": tails["tail"], "aic": len(last) * tails["tail_gain"] > 1}
-        each["slope"] = np.concatenate([growth(last, price, even) for price in prices])
+        each["slope"] = np.array([growth(last, price)[1].mean() for price in prices])
         each["gain"] = np.array([gain(last, price, fold).mean() for price in prices])
         for name, values in each.items():
             found[name] += values / len(TICKERS)

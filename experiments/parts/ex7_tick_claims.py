@@ -72,13 +72,13 @@ def options(runs: Runs) -> Iterator[Claim]:
 
 
 def likelihoods(runs: Runs) -> Iterator[Claim]:
-    for price, margin in zip(CENTS, (0.05, 0.04, 0.034)):
+    for price, margin in zip(CENTS, (0.05, 0.04, 0.06)):
         naive, censored = (scales(runs, noise, price) for noise in ("lognormal", "interval_lognormal"))
         what, error = f"of prices of {price:g} ticks, over the true one", 1 / (price * SPREAD)
         wrong = {"standard deviations added, not variances": 1 + error / math.sqrt(12)}
-        wrong |= {"variance for standard deviation": 1 + error**2 / 12} if price < 20 else {}
+        wrong |= {"variance for standard deviation": 1 + error**2 / 12} if price < 10 else {}
         yield claim("7.3", f"scale {what}, by LogNormal noise", rounded_scale(price), naive, margin, wrong)
-        if price < 20:
+        if price < 10:
             wrong = {"as by LogNormal noise": rounded_scale(price)}
             yield claim("7.3", f"scale {what}, by a likelihood for rounded prices", 1.0, censored, margin, wrong)
             yield control("7.3", f"scale {what}, by LogNormal noise: 1", 1.0, naive, margin)

@@ -23,8 +23,8 @@ Array = NDArray[np.float64]
 
 
 def predictor(truth: str, n: int) -> tuple[Array, Array]:
-    """D (n, P), the coefficient of interest in front, and the rates (n,). x: quantiles of a normal distribution; busy: of
-    a uniform one; skewed: of the cube of one, whose few large values have the large rates."""
+    """D (n, P), the coefficient of interest in front, and the rates (n,). x: quantiles of a normal distribution; busy:
+    of a uniform one; skewed: of the cube of one, whose few large values have the large rates."""
     if truth == "rare":
         return np.ones((n, 1)), np.full(n, RARE)
     u = (np.arange(n) + 0.5) / n
@@ -86,12 +86,15 @@ def expected_squares(n: int) -> dict[str, float]:
     line = H @ mu
     reach = Z * math.sqrt((((mu - line) ** 2).sum() + mu @ (1 - np.diag(H))) / (n - 2))
     inside = stats.poisson.cdf(np.floor(line + reach), mu) - stats.poisson.cdf(np.ceil(line - reach) - 1, mu)
+    normal = stats.norm.cdf(reach / np.sqrt(mu)) - stats.norm.cdf(-reach / np.sqrt(mu))
     k = np.arange(400)[:, None]
     logs = (np.log1p(k) * stats.poisson.pmf(k, mu)).sum(axis=0)
     slope, intercept = np.linalg.lstsq(D, mu, rcond=None)[0]
     negative = float(stats.norm.cdf(-intercept / slope))
     log_slope = float(np.linalg.lstsq(D, logs, rcond=None)[0][0])
-    return {"negative": negative, "inside_last": float(inside[3 * n // 4 :].mean()), "slope_log1p": log_slope}
+    last = {"inside_last": float(inside[3 * n // 4 :].mean()), "inside_normal": float(normal[3 * n // 4 :].mean())}
+    mean_slope = float(np.linalg.lstsq(D, np.log1p(mu), rcond=None)[0][0])
+    return last | {"negative": negative, "slope_log1p": log_slope, "slope_mean": mean_slope}
 
 
 def once(D: Array, y: Array) -> dict[str, float]:
