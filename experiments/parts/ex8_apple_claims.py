@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from noiseworks import studies as study
 from noiseworks.studies import Claim, Run, Runs, claim, control
-from noiseworks_experiments.parts.counts import shrunk
 from noiseworks_experiments.parts.ex8_runs import TITLES, covers
+from noiseworks_experiments.parts.ex8_theory import shrunk
 
 
 def apple_claims(runs: Runs) -> Iterator[Claim]:

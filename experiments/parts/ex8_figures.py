@@ -10,7 +10,7 @@ import numpy as np
 from noiseworks import studies as study
 from noiseworks.noise import Poisson
 from noiseworks.studies import Figure, Runs
-from noiseworks_experiments.parts.counts import Z, gap, shrunk, slope_variances, tensor, wald_coverage
+from noiseworks_experiments.parts.counts import Z, tensor
 from noiseworks_experiments.parts.ex8_logarithm import RARE
 from noiseworks_experiments.parts.ex8_measure import RATES, SAMPLERS
 from noiseworks_experiments.parts.ex8_runs import (
@@ -23,6 +23,7 @@ from noiseworks_experiments.parts.ex8_runs import (
     of_rate,
     steps,
 )
+from noiseworks_experiments.parts.ex8_theory import gap, shrunk, slope_variances, wald_coverage
 
 
 def figures(runs: Runs) -> Iterator[Figure]:

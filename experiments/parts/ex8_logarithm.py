@@ -78,25 +78,6 @@ def least_squares(D: Array, y: Array) -> dict[str, Array]:
     return {"negative": (lines < 0).mean(axis=0), "inside_last": last, "slope_log1p": found[0, len(y) :]}
 
 
-def expected_squares(n: int) -> dict[str, float]:
-    """What `least_squares` finds at the line that the counts have on average: H y, with H = D (D'D)^-1 D', has the mean
-    H mu, and the sum of squares that is left |mu - H mu|^2 + trace((1 - H) diag(mu))."""
-    D, mu = predictor("log", n)
-    H = D @ np.linalg.solve(D.T @ D, D.T)
-    line = H @ mu
-    reach = Z * math.sqrt((((mu - line) ** 2).sum() + mu @ (1 - np.diag(H))) / (n - 2))
-    inside = stats.poisson.cdf(np.floor(line + reach), mu) - stats.poisson.cdf(np.ceil(line - reach) - 1, mu)
-    normal = stats.norm.cdf(reach / np.sqrt(mu)) - stats.norm.cdf(-reach / np.sqrt(mu))
-    k = np.arange(400)[:, None]
-    logs = (np.log1p(k) * stats.poisson.pmf(k, mu)).sum(axis=0)
-    slope, intercept = np.linalg.lstsq(D, mu, rcond=None)[0]
-    negative = float(stats.norm.cdf(-intercept / slope))
-    log_slope = float(np.linalg.lstsq(D, logs, rcond=None)[0][0])
-    last = {"inside_last": float(inside[3 * n // 4 :].mean()), "inside_normal": float(normal[3 * n // 4 :].mean())}
-    mean_slope = float(np.linalg.lstsq(D, np.log1p(mu), rcond=None)[0][0])
-    return last | {"negative": negative, "slope_log1p": log_slope, "slope_mean": mean_slope}
-
-
 def once(D: Array, y: Array) -> dict[str, float]:
     """Without chance, for one sample: the orders of Newton's method and of gradient descent, log e'' / e' over
     log e' / e of three distances in a row; and counts with an exposure as an offset, or as rates with weights."""

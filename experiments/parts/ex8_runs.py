@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from noiseworks import studies as study
 from noiseworks.studies import Run, Runs
-from noiseworks_experiments.parts.counts import slope_variances
+from noiseworks_experiments.parts.ex8_theory import slope_variances
 
 TITLES = {
     "poisson": "the Poisson distribution",
