@@ -49,7 +49,7 @@ def tenths(runs: Runs) -> Figure:
         "fifths in the "
         "dearest; those of the log model cover 95 % in each.",
         caption="Prices that err by 50 %, by tenths of the feature x: how many the 95 % intervals cover. "
-        "Points: fits of 1,000 "
+        "Points: fits of 5,000 "
         "prices; dashed: theory for the additive model.",
         drawing=drawing,
     )

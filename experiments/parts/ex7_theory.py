@@ -54,6 +54,15 @@ def smeared_mean(n: int) -> float:
     return 1 + (SKEW**2 / 2 - SKEW**2 / (1 - SKEW)) / n
 
 
+def plug_in_coverage(tenth: int, n: int) -> float:
+    """Of 95 % intervals eta +- c scale after n rows, c = 1.96, x in this tenth: to first order the scale, whose
+    square has the mean (n - 2) / n and the variance 2 / n, and the line, of variance (1 + x^2) / n, take off
+    phi(c) c (5 / 2 + c^2 / 2 + 1 + x^2) / n."""
+    x = ndtri((tenth + (np.arange(40) + 0.5) / 40) / 10)
+    density = math.exp(-(REACH**2) / 2) / math.sqrt(2 * math.pi)
+    return 0.95 - density * REACH * (3.5 + REACH**2 / 2 + float((x**2).mean())) / n
+
+
 def gain(s: float) -> float:
     """E nll of the best straight line - that of the truth, which is LogNormal: log(scale_y / s) - E log y."""
     return math.log(straight_line(s)[2] / s) - INTERCEPT

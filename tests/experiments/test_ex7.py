@@ -178,3 +178,16 @@ def test_the_wider_interval_decides():
     assert months.estimate == alike.estimate
     assert months.hi - months.lo == pytest.approx(2 * stats.t.ppf(0.995, 31) * resampled.std(ddof=1))
     assert ex7_runs.wider(apart, resampled) == apart
+
+
+def test_coverage_of_the_log_model_after_few_rows():
+    """Of 20,000 fits to 40 rows, at the x of the dearest tenth."""
+    rng = np.random.default_rng(2)
+    x, z = rng.normal(size=(2, 20_000, 40))
+    slope = (x * z).mean(1) - x.mean(1) * z.mean(1)
+    slope /= x.var(1)
+    scale = np.sqrt(z.var(1) - slope**2 * x.var(1))
+    theta = (8 + 0.5 * (z.mean(1) - slope * x.mean(1)), 0.5 + 0.5 * slope, 0.5 * scale)
+    found = ex7_theory.covered(theta, 0.5, 9, log=True).mean()
+    assert found == pytest.approx(ex7_theory.plug_in_coverage(9, 40), abs=0.004)
+    assert found < 0.93
