@@ -41,7 +41,7 @@ from noiseworks_experiments.parts.ex7_tick_claims import likelihoods, options, r
 __all__ = ["EXPERIMENTS", "claims", "figures", "measure"]
 
 EXPERIMENTS = {
-    "ex7_worlds": ["replicates=20"],
+    "ex7_worlds": ["replicates=8"],
     "ex7_paths": ["replicates=10"],
     "ex7_penny": ["replicates=3", "data.num_examples=1000"],
     "ex7_measures": [],
