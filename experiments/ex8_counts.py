@@ -8,7 +8,7 @@ Source:  D2L 3.1, exercise 8; apples: Blend and van Ravenswaay (1999).
 Command: make exercises EX=8
 Cost:    20 s on 2 cores.
 Expect:  gap 1 / (12 rate); mean / rate = 1 within 1 %; maximum likelihood as precise as least squares with the true
-         weights, within 5 %; coverage within 3 to 5 points of theory.
+         weights; coverage within 2 to 5 points of theory, and of what a wrong standard error would give far away.
 """
 
 from __future__ import annotations
