@@ -6,7 +6,7 @@ from seed to seed, and with noise hovers at a distance that theory knows.
 Source:  D2L 3.1.1.4, (3.1.10), (3.1.11).
 Command: make exercises EX=T3
 Cost:    12 s on 2 cores.
-Expect:  updates equal to 1e-12; the floor within 5 % of its formula.
+Expect:  updates equal to 1e-12; the floor within 6 % of its formula.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def claims(runs: Runs) -> Iterator[Claim]:
             wrong["lr d sigma^2 / (2 B), for small steps"] = lr * D * SIGMA**2 / (2 * BATCH)
         if lr == RATES[-1]:
             wrong["E (x x')^2 = d I"] = lr * D * SIGMA**2 / (BATCH * (2 - lr * (1 + (D - 1) / BATCH)))
-        margin = 0.06 if lr == RATES[0] else 0.055
+        margin = 0.065 if lr == RATES[0] else 0.055
         yield claim("T3", sentence, floor(lr), distance(runs, lr), margin * floor(lr), wrong)
     naive = 0.4 * D / (2 * BATCH)
     yield control("T3", "the floor is lr d sigma^2 / (2 B), its limit for small steps, at lr = 0.4", naive,
