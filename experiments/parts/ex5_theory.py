@@ -66,10 +66,12 @@ def resting(schedule: str) -> float:
     return hopping.gap(hopping.floor(float(rates(schedule).mean())))
 
 
-def after(rule: str, steps: int = 1000) -> float:
-    """The loss gap after so many steps of a rule of FIXED."""
-    hopping = Hopping(D, B)
-    return hopping.gap(hopping.path([FIXED[rule](t) for t in range(steps)])[0])
+def after(rule: str, steps: int = 1000, since: int = 0, square: float = 1.0) -> float:
+    """The loss gap after so many steps of a rule of FIXED; square: E|w - w*|^2 after `since` steps."""
+    hopping, v = Hopping(D, B), square / D
+    for t in range(since, steps):
+        v += hopping._change(v, FIXED[rule](t)) / D
+    return hopping.gap(v)
 
 
 def rounded(corner: float) -> float:
