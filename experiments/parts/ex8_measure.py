@@ -54,7 +54,7 @@ def sample(sampler: str, rate: float, shape: tuple[int, int], key: list[int]) ->
 
 def losses(noise, mean: float, k: Array) -> Array:
     """-log P(k): of a density for the unit cell around k, so that it may be compared with that of counts."""
-    found = log_cell(noise, torch.full((len(k),), mean, dtype=torch.float64), tensor(k))
+    found = log_cell(noise, torch.full((len(k),), mean, dtype=torch.float64), tensor(k), 1.0)
     assert found is not None
     return -found.numpy()
 

@@ -43,7 +43,7 @@ def held_out_losses(D: Array, y: Array, to: Array, counts: Array) -> dict[str, A
     """-log P of each count at rows `to`, by distributions that were fitted to D and y."""
     fit = solve(Gaussian(), tensor(D), tensor(y))
     noise, eta = Gaussian(scale=fit.scale), tensor(to) @ fit.theta
-    found = log_cell(noise, eta, tensor(counts))
+    found = log_cell(noise, eta, tensor(counts), 1.0)
     assert found is not None
     at, table = (np.arange(len(to)), counts.astype(int)), masses(D, y, to, np.arange(float(MOST)))
     return {"gaussian": -found.numpy()} | {name: -np.log(p[at]) for name, p in table.items()}
