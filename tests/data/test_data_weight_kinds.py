@@ -37,6 +37,16 @@ def test_the_estimator(noise: str) -> None:
     np.testing.assert_allclose(once.predict_interval(X), out.predict_interval(X), rtol=1e-9)
 
 
+@pytest.mark.parametrize("method", ["HC0", "HC1", "HC2", "HC3"])
+@pytest.mark.parametrize("noise", ["negative_binomial", "student_t"])
+def test_sandwiches_with_a_scale_beside_the_coefficients(noise: str, method: str) -> None:
+    frame, copies = counted()
+    X, y = np.column_stack((frame["a"], frame["b"] == "q")), frame["y"].to_numpy(float)
+    once = LinearRegressor(noise, weight_kind="frequency", standard_errors=method).fit(X, y, sample_weight=copies)
+    out = LinearRegressor(noise, standard_errors=method).fit(X.repeat(copies, axis=0), y.repeat(copies))
+    assert once.standard_errors_ == pytest.approx(out.standard_errors_, rel=1e-12)
+
+
 @pytest.mark.parametrize("noise", ["gaussian", "poisson", "laplace"])
 def test_by_command_in_memory_and_in_chunks(command, tmp_path, noise: str) -> None:
     frame, copies = counted(1)

@@ -24,7 +24,8 @@ T = torch.from_numpy
 
 @pytest.mark.parametrize("noise", [StudentT(df=3.0), Logistic()])
 def test_additive_noise_written_out(noise: Noise) -> None:
-    """tau^2 (X'X)^-1, tau^2 = kappa^2 (sum s^2 / (n - p)) / mean(s')^2; the sandwich with the same s and s'."""
+    """tau^2 (X'X)^-1, tau^2 = kappa^2 (sum s^2 / (n - p)) / mean(s')^2; the sandwich with the same s and s' at a scale
+    that is given."""
     D, y = heavy(5)
     problem = LinearProblem.of(noise, T(D), T(y), None, None)
     answer = solved(problem)
@@ -39,7 +40,8 @@ def test_additive_noise_written_out(noise: Noise) -> None:
     np.testing.assert_allclose(uncertainty(problem, answer, "iid").covariance(), iid, rtol=1e-9)
     bread = np.linalg.inv((D.T * slope) @ D)
     hc0 = bread @ ((D.T * s**2) @ D) @ bread
-    np.testing.assert_allclose(uncertainty(problem, answer, "HC0").covariance(), hc0, rtol=1e-9)
+    given = replace(problem, noise=noise.with_scale(b))
+    np.testing.assert_allclose(uncertainty(given, answer, "HC0").covariance(), hc0, rtol=1e-9)
 
 
 def test_information_of_additive_noise() -> None:

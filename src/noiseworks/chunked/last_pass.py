@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from noiseworks.chunked.problem import ChunkedProblem
-from noiseworks.inference.covariance import bread, scores
+from noiseworks.inference.covariance import beside, bread, scores
 from noiseworks.inference.density import at_the_edge, smoothed, smoothing_root, widths
 from noiseworks.inference.scores import RowScores
 from noiseworks.inference.whitened import gram
@@ -151,9 +151,10 @@ class Fit:
 
 @dataclass
 class Sums:
-    """Over the training rows, in units of the fit: n, sum w s d (P,) of the scores s, sum c a a' (1, r, r) of the
-    `bread`, the triangle of w s a' for a sandwich (see `inference.covariance`), and, of counts, deviance, that of the
-    constant, Pearson's sum, and the derivative by log scale. counting: what the weights are multiplied by."""
+    """Over the training rows, in units of the fit: sum w s d (P,) of the scores s; the `bread` (1, k, k) and for a
+    sandwich the triangle of the `scores` of `inference.covariance`, k = r, or r + 1 with log scale beside z; and, of
+    counts, deviance, that of the constant, Pearson's sum, and the derivative by log scale where that is estimated.
+    counting: what the weights are multiplied by."""
 
     gradient: Array
     bread: Array
@@ -165,16 +166,18 @@ class Sums:
     counting: float = 1.0
 
     @classmethod
-    def zero(cls, P: int, r: int) -> Sums:
-        return cls(np.zeros(P), np.zeros((1, r, r)), Triangle(r))
+    def zero(cls, P: int, k: int) -> Sums:
+        return cls(np.zeros(P), np.zeros((1, k, k)), Triangle(k))
 
     def add(self, local: RowScores, D: Array, A: Array, method: str, density: Density | None, null: Null) -> None:
         """D (n, P), A (1, n, r)."""
         self.gradient += (local.weights * local.score)[0] @ D
         self.counting = local.counting
-        self.bread += gram(A, bread(local, method, None if density is None else density(local, A)))
+        self.bread += bread(local, A, method, None if density is None else density(local, A))
         if method not in ("iid", "information"):
-            self.scores.add((scores(local)[..., None] * A)[0])
+            self.scores.add(scores(local, A, method)[0])
+        if local.assumed.joint:
+            self.by_log_scale += float((local.weights * local.joint[1]).sum())
         if local.noise.counts:
             self.deviance += float(local.deviance()[0])
             self.null += float(local.deviance(null.eta(local))[0])
@@ -193,8 +196,7 @@ def last_pass(
     """`noise` as the solver took it, `scale` in units of the data, `method` of the standard errors."""
     assert answer.design is not None
     columns = OrthogonalColumns.of(answer.design)
-    sums = Sums.zero(answer.design.D.shape[1], answer.rank)
-    joint = not noise.separable and noise.scale_value is None
+    sums = Sums.zero(answer.design.D.shape[1], answer.rank + beside(noise, method))
     of_data = problem.noise.with_scale(scale)
     fits: dict[str, Fit] = {}
     for name, examples in problem.rows("residuals"):
@@ -204,13 +206,4 @@ def last_pass(
             block = problem.exact(noise, part)
             local = RowScores.of(block, answer)
             sums.add(local, block.D, columns(block.D)[None], method, density, null)
-            sums.by_log_scale += _by_log_scale(local) if joint else 0.0
     return fits, sums
-
-
-def _by_log_scale(local: RowScores) -> float:
-    assert local.noise.scale_value is not None
-    log_scale = torch.tensor([np.log(float(local.noise.scale_value))], requires_grad=True)
-    noise = local.assumed.with_scale(log_scale.exp())
-    total = (torch.from_numpy(local.weights) * noise.nll(local.eta, local.y)).sum()
-    return float(torch.autograd.grad(total, log_scale)[0])

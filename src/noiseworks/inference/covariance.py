@@ -12,8 +12,7 @@ import torch
 from noiseworks.inference.density import row_density, sparsity
 from noiseworks.inference.scores import RowScores
 from noiseworks.inference.whitened import gram, inverse_root, sandwich_root, triangle
-from noiseworks.solvers.design import TransformedDesign
-from noiseworks.solvers.likelihood import Likelihood
+from noiseworks.noise import Noise
 from noiseworks.solvers.linear_problem import Array
 
 HOW = {
@@ -36,52 +35,74 @@ def covariance_root(rows: RowScores, A: Array, method: str) -> Array:
     n, r = A.shape[1:]
     if n == r and rows.noise.location_scale:
         return np.full((len(rows.y), r, r), np.nan)
-    apart = rows.noise.orthogonal or not rows.assumed.estimates_scale
-    if method == "information" and (rows.information is None or not apart):
-        return np.stack([_observed(rows, k, A[k]) for k in range(len(A))])
-    if method in ("iid", "information"):
-        scale = error_scale(rows, r) if method == "iid" else np.full(len(rows.y), rows.counting**-0.5)
-        return root_from_sums(method, n, r, gram(A, bread(rows, method)), scale)
-    tau, size = rows.noise.quantile_level, scores(rows)
-    density = row_density(rows.weights[..., None] * A, rows.weights * rows.residual(), tau) if tau else None
-    c = bread(rows, method, density)
-    if method in POWER:
-        size = size * _correction(method, leverage(A, rows.weights if rows.noise.location_scale else c))
-    return root_from_sums(method, n, r, gram(A, c), triangle(size[..., None] * A))
+    tau, density = rows.noise.quantile_level, None
+    if method == "iid":
+        spread = error_scale(rows, r)
+    elif method == "information":
+        spread = np.full(len(rows.y), rows.counting**-0.5)
+    else:
+        density = row_density(rows.weights[..., None] * A, rows.weights * rows.residual(), tau) if tau else None
+        size = scores(rows, A, method)
+        if method in POWER:
+            size *= _correction(method, leverage(A, _working_weights(rows)))[..., None]
+        spread = triangle(size)
+    return root_from_sums(method, n, r, bread(rows, A, method, density), spread)
 
 
 def root_from_sums(method: str, n: int, r: int, H: Array, spread: Array) -> Array:
-    """L (K, r, .) with L L' the covariance, from the sum H (K, r, r) of `bread` over n rows.
+    """L (K, r, .) with L L' the covariance of z, from `bread` H, a sum over n rows.
 
-    spread: the scale (K,) of the errors, or of what the weights count; for a sandwich the `triangle` (K, ., r) of the
-    scores: H^-1 S'S H^-1, for HC1 times n / (n - r).
+    spread: the scale (K,) of the errors, or of what the weights count; for a sandwich the `triangle` of the `scores` S:
+    H^-1 S'S H^-1, for HC1 times n / (n - r). Where H is by z and log scale, of all this the part of z.
     """
     if method in ("iid", "information"):
-        return spread[:, None, None] * inverse_root(H)
-    return sandwich_root(H, spread) * (np.sqrt(n / (n - r)) if method == "HC1" and n > r else 1.0)
+        return np.asarray(spread[:, None, None] * inverse_root(H)[:, :r])
+    return sandwich_root(H, spread)[:, :r] * (np.sqrt(n / (n - r)) if method == "HC1" and n > r else 1.0)
 
 
-def bread(rows: RowScores, method: str, density: Array | None = None) -> Array:
-    """c (K, n): the covariance is made of H^-1, H = sum_i c_i a_i a_i'.
+def beside(noise: Noise, method: str) -> int:
+    """1 where log scale stands beside z, in the sums that the covariance is made of; else 0. `noise` as assumed.
 
-    iid: the weights; for quantiles their squares, since a row of weight w has |e| / w, so that its f(0) counts w times
-    (as in R's summary.rq). information: w times Fisher's (R's glm and glm.nb, at the dispersion that was found).
-    Sandwich: w times the information for counts (R's sandwich), the observed d^2 nll / d eta^2 for location-scale
-    noise, and for a quantile w^2 times the density at zero (see `row_density`).
+    A sandwich is that of all that one likelihood estimates (Huber, "The behavior of maximum likelihood estimates under
+    nonstandard conditions", 1967): rows that are not of the noise model, such as skewed errors for StudentT, tie z to
+    the scale where the model itself does not. A robust scale of Huber's counts as known, as in R's sandwich of an rlm.
+    information, which is the model's word, has the two together unless they are `orthogonal`.
     """
-    w = rows.weights
+    if method == "information":
+        return int(noise.joint and (not noise.orthogonal or noise.information(torch.zeros(1)) is None))
+    return int(noise.joint and method != "iid")
+
+
+def bread(rows: RowScores, A: Array, method: str, density: Array | None = None) -> Array:
+    """H (K, r, r), sum_i c_i a_i a_i', or (K, r + 1, r + 1) with log scale `beside` z: the covariance is made of H^-1.
+
+    c (K, n): iid: the weights; for quantiles their squares, since a row of weight w has |e| / w, so that its f(0)
+    counts w times (as in R's summary.rq). information: w times Fisher's (R's glm and glm.nb, at the dispersion that was
+    found). Sandwich: w times the observed d^2 nll / d eta^2 (Stata's vce(robust); with a canonical link that is
+    Fisher's, and R's sandwich), and for a quantile w^2 times the density at zero (see `row_density`).
+    """
+    w, joint = rows.weights, beside(rows.assumed, method)
     if method == "iid":
-        return w if rows.noise.quantile_level is None else w**2
+        return gram(A, w if rows.noise.quantile_level is None else w**2)
     if density is not None:
-        return w**2 * density
-    fisher = None if method != "information" and rows.noise.location_scale else rows.information
-    return w * (rows.curvature() if fisher is None else fisher)
+        return gram(A, w**2 * density)
+    fisher = rows.information if method == "information" and not joint else None
+    H = gram(A, w * (rows.curvature() if fisher is None else fisher))
+    if not joint:
+        return H
+    *_, mixed, by_scale = rows.joint
+    border = np.swapaxes(A, 1, 2) @ (w * mixed)[..., None]
+    return np.block([[H, border], [np.swapaxes(border, 1, 2), (w * by_scale).sum(axis=1)[:, None, None]]])
 
 
-def scores(rows: RowScores) -> Array:
-    """w s (K, n); for a quantile of level t, in the rows that are fitted exactly, too, s^2 = t (1 - t)."""
+def scores(rows: RowScores, A: Array, method: str) -> Array:
+    """w d nll (K, n, r) by z, w s a, and by log scale where it is `beside`; for a quantile of level t, in the rows that
+    are fitted exactly, too, s^2 = t (1 - t)."""
     tau = rows.noise.quantile_level
-    return rows.weights * (rows.score if tau is None else np.sqrt(tau * (1 - tau)))
+    by_z = (rows.weights * (rows.score if tau is None else np.sqrt(tau * (1 - tau))))[..., None] * A
+    if not beside(rows.assumed, method):
+        return np.asarray(by_z)
+    return np.concatenate((by_z, (rows.weights * rows.joint[1])[..., None]), axis=2)
 
 
 def error_scale(rows: RowScores, r: int) -> Array:
@@ -107,25 +128,23 @@ def error_scale_from_sums(n: int, r: int, squares: Array, mean: Array, variance:
     return np.asarray(kappa * np.sqrt(squares / (n - r)) / mean)
 
 
-def _observed(rows: RowScores, k: int, A: Array) -> Array:
-    """For a noise that has no formula for its information, or whose scale moves with z, the observed one, jointly with
-    the scale: the Hessian of the likelihood by (z, log scale); of its inverse the part of z."""
-    joint = rows.assumed.estimates_scale
-    v = np.append(np.zeros(A.shape[1]), np.log(rows.scales[k]) if joint else [])
-    given = rows.y[k], rows.eta[k], torch.from_numpy(rows.weights[k] / rows.n)
-    hessian = Likelihood(rows.assumed, TransformedDesign(A), *given, joint).derivatives(v)[1]
-    return inverse_root(hessian[None] * rows.counted[k].sum())[0, : A.shape[1]]
-
-
 def leverage(A: Array, c: Array) -> Array:
     """c_i a_i' (A' diag(c) A)^-1 a_i (K, n)."""
     return np.asarray(c * ((A @ inverse_root(gram(A, c))) ** 2).sum(axis=2))
 
 
-def _correction(method: str, leverage: Array) -> Array:
-    """What the scores are multiplied by (K, n): (1 - h)^(-1/2) for HC2, 1 / (1 - h) for HC3, h the leverage in the fit
-    of counts, else that of least squares (White 1980; MacKinnon & White 1985).
+def _working_weights(rows: RowScores) -> Array:
+    """(K, n): of the fit of counts by least squares, w times Fisher's information; else w."""
+    if rows.noise.location_scale:
+        return rows.weights
+    return rows.weights * (rows.curvature() if rows.information is None else rows.information)
 
-    nan for a row that is fitted by itself (h = 1), about whose noise they know nothing.
+
+def _correction(method: str, leverage: Array) -> Array:
+    """What all scores of a row are multiplied by (K, n): (1 - h)^(-1/2) for HC2, 1 / (1 - h) for HC3, h the leverage in
+    the fit of counts, as in R's sandwich, else that of least squares (White 1980; MacKinnon & White 1985).
+
+    To estimate a scale beside z costs one parameter more, of which h says nothing. nan for a row that is fitted by
+    itself (h = 1), about whose noise they know nothing.
     """
     return np.asarray(np.where(leverage < 1 - 1e-9, 1 - leverage, np.nan) ** -POWER[method])

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from noiseworks.noise import Noise
+from noiseworks.solvers.likelihood import by_autograd
 from noiseworks.solvers.linear_problem import Array, LinearProblem, LinearProblems, tensor
 from noiseworks.solvers.solution import Solution, Solutions
 
@@ -92,6 +93,16 @@ class RowScores:
                 (slope,) = torch.autograd.grad(self.noise.nll(eta, self.y).sum(), eta, create_graph=True)
             (curvature,) = torch.autograd.grad(slope.sum(), eta)
         return np.asarray(curvature.numpy())
+
+    @cached_property
+    def joint(self) -> tuple[Array, ...]:
+        """d nll by eta and t = log scale, then d^2 nll by eta eta, eta t and t t, (K, n) each."""
+        found = self.noise.joint_derivatives(self.eta, self.y)
+        if found is None or not all(bool(torch.isfinite(one).all()) for one in found):
+            log_scale = torch.tensor(self.scales, dtype=torch.float64).log().unsqueeze(1).expand_as(self.eta)
+            _, slopes, curved = by_autograd(self.assumed, self.eta, self.y, log_scale)
+            found = (*slopes, *curved)
+        return tuple(one.detach().numpy() for one in found)
 
     def mean_nll(self) -> Array:
         """(K,)."""

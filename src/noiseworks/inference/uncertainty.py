@@ -81,7 +81,7 @@ def uncertainty(problem: LinearProblem, answer: Solution, method: str = "auto") 
 
     iid: errors of one unknown distribution in all rows (M-estimation; for Gaussian noise RSS / (n - p) (X'WX)^-1).
     information: the noise model is right (inverse Fisher information at the answer).
-    HC0 ... HC3: nothing but independent rows (sandwich).
+    HC0 ... HC3: nothing but independent rows (sandwich, with a scale that the likelihood finds together with theta).
     auto: as R's lm, rlm, glm and glm.nb iid for location-scale noise, and information for counts; HC0 for Laplace and
     other quantiles (its intervals cover as well where errors have one distribution, far better where they have not).
     """

@@ -219,6 +219,11 @@ class Noise(ABC):
     def estimates_scale(self) -> bool:
         return self.scale_name is not None and self.scale_value is None
 
+    @property
+    def joint(self) -> bool:
+        """Whether eta and the scale are found by one likelihood, neither without the other."""
+        return self.estimates_scale and not self.separable and self.by_likelihood
+
     def with_scale(self, value: Scale) -> Self:
         return self if self.scale_name is None else replace(self, **{self.scale_name: value})
 

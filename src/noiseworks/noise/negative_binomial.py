@@ -57,16 +57,18 @@ class NegativeBinomial(Noise):
         return 1 / (torch.exp(-eta) + self.alpha)
 
     def joint_derivatives(self, eta: Tensor, y: Tensor) -> tuple[Tensor, ...]:
-        """With q = mu / (mu + r), of a dispersion that is one number; what depends on y and r alone by autograd.
+        """With q = mu / (mu + r); what depends on y and r alone by autograd.
 
         by eta: r q - y (1 - q), (y + r) q (1 - q); by t = -log r: y q + r q - r log(1 + mu / r) - G',
         r log(1 + mu / r) - 2 r q + (y + r) q (1 - q) - G'', by both (y + r) q (1 - q) - r q; G(t) is `_log_rising`.
         """
-        t = torch.as_tensor(self.alpha, dtype=eta.dtype, device=eta.device).reshape(()).log()
+        alpha = torch.as_tensor(self.alpha, dtype=eta.dtype, device=eta.device)
+        one = alpha.numel() == 1
+        t = (alpha.reshape(()) if one else alpha).log()
         x, r = eta + t, torch.exp(-t)
         q, rest = torch.sigmoid(x), torch.sigmoid(-x)
         spread, pull, bent = r * torch.nn.functional.softplus(x, threshold=40.0), r * q, (y + r) * q * rest
-        counts, at = few_counts(y)
+        counts, at = few_counts(y) if one else (y, ...)
         rising, curve = (part[at] for part in _rising_derivatives(counts, t))
         return pull - y * rest, y * q + pull - spread - rising, bent, bent - pull, spread - 2 * pull + bent - curve
 

@@ -63,7 +63,7 @@ def chunked_glm(noise: Noise, rows: Pass, sketch: Sketch) -> Solution:
     """theta and, for a noise whose scale moves it, the scale as well. The last step, too short to be checked, is taken
     as it is."""
     design = sketch.design()
-    joint = not noise.separable and noise.scale_value is None
+    joint = noise.joint
     likelihood = ChunkedLikelihood(noise, rows, OrthogonalColumns.of(design), sketch.n, joint)
     point = newton(likelihood, start(likelihood, sketch), max_steps=PASSES, enough=lambda at: _settled(at) or _flat(at))
     if not _settled(point):

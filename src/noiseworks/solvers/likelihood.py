@@ -142,14 +142,7 @@ class Likelihood:
         found = self._by_formula(eta, y, log_scale)
         if found is not None and all(bool(torch.isfinite(one).all()) for one in found[2 + self.joint :]):
             return _weighted(w, found[0], found[1 : 2 + self.joint], found[2 + self.joint :])
-        leaves = [eta.requires_grad_()]
-        t = torch.full_like(y, log_scale)
-        leaves += [t.requires_grad_()] if self.joint else []
-        nll = self._noise(t).nll(eta, y)
-        slopes = list(torch.autograd.grad(nll.sum(), leaves, create_graph=True))
-        curved = _again(slopes[0], leaves)
-        curved += _again(slopes[1], leaves[1:]) if self.joint else []
-        return _weighted(w, nll, slopes, curved)
+        return _weighted(w, *by_autograd(self.noise, eta, y, torch.full_like(y, log_scale) if self.joint else None))
 
     def _by_formula(self, eta: Tensor, y: Tensor, log_scale: float) -> list[Tensor] | None:
         """nll, its first and its second derivatives, if autograd has no more to do than to differentiate a score."""
@@ -160,6 +153,17 @@ class Likelihood:
         leaf = eta.detach().requires_grad_()
         score = noise.score(leaf, y)
         return [noise.nll(eta, y), score, *_again(score, [leaf])] if score.requires_grad else None
+
+
+def by_autograd(
+    noise: Noise, eta: Tensor, y: Tensor, log_scale: Tensor | None
+) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+    """nll of each example, its first and its second derivatives: by eta and, where each example has one, log scale."""
+    with torch.enable_grad():
+        leaves = [leaf.detach().requires_grad_() for leaf in (eta, log_scale) if leaf is not None]
+        nll = (noise if log_scale is None else noise.with_scale(leaves[1].exp())).nll(leaves[0], y)
+        slopes = list(torch.autograd.grad(nll.sum(), leaves, create_graph=True))
+        return nll, slopes, [second for k, slope in enumerate(slopes) for second in _again(slope, leaves[k:])]
 
 
 def _weighted(

@@ -137,11 +137,9 @@ LARGE = 1 << 15  # numbers in a design from which its factor, which only brings 
 def likelihood_fit(problem: LinearProblem) -> Solution:
     """Newton's method, jointly with the scale where the best theta depends on it and it is not given."""
     noise = problem.noise
-    estimated = not noise.separable and noise.estimates_scale
-    joint = estimated and noise.by_likelihood
     design = factored(problem, LARGE)
     fit = fit_location_scale if noise.location_scale else fit_glm
-    theta, scale = fit(problem, design, joint)
+    theta, scale = fit(problem, design, noise.joint)
     kind = "optimum" if log_concave(noise, problem.y) else "stationary point"
-    slope = gradient(problem, design, theta, scale, joint)
+    slope = gradient(problem, design, theta, scale, noise.joint)
     return Solution(torch.from_numpy(theta), scale, slope, design.rank, kind, design)
