@@ -93,7 +93,7 @@ def plan() -> list[Work]:
     works = []
     for noise, cases in CASES.items():
         for case, chosen in cases.items():
-            sizes = {20: 2000} if chosen.total else FEW if noise not in (*FULL, "lognormal") else MANY
+            sizes = {20: 10_000} if chosen.total else FEW if noise not in (*FULL, "lognormal") else MANY
             works += [Work(noise, case, n, "formulas", datasets) for n, datasets in sizes.items()]
             works += [Work(noise, case, 200, "bootstrap", 1000)] if case in BOOTSTRAPPED.get(noise, ()) else []
     return works
