@@ -57,12 +57,16 @@ class Work:
         for n in SIZES:
             held = self.measure(n)
             known = held[~np.isnan(held)]
-            share, none = known.mean() if len(known) else np.nan, 1 - len(known) / len(held)
-            error = known.std() / np.sqrt(max(len(known), 1))
+            none = [f"{100 - 100 * len(known) / len(held):.1f} % none at {n}"] if len(known) < len(held) else []
+            if not len(known):
+                shares.append("")
+                marks += none
+                continue
+            share, error = known.mean(), known.std() / np.sqrt(len(known))
             print(f"{self.noise}, {self.case}, n = {n}: {100 * share:.2f} +- {100 * error:.2f}", flush=True)
-            shares.append(f"{100 * share:.1f}" if len(known) else "")
+            shares.append(f"{100 * share:.1f}")
             marks += [f"low at {n}"] if share < LEVEL - 0.02 else [f"high at {n}"] if share > LEVEL + 0.02 else []
-            marks += [f"{100 * none:.1f} % none at {n}"] if none else []
+            marks += none
         return ["| " + " | ".join([self.noise, self.case, str(self.datasets), *shares, ", ".join(marks)]) + " |"]
 
     def measure(self, n: int) -> Array:

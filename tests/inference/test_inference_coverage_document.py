@@ -18,7 +18,7 @@ ORDER = ["HC0", "HC1", "HC2", "HC3"]
 def table(begin: str, end: str) -> list[dict[str, str]]:
     """Rows by the names of the columns; the last, which has none, is the mark."""
     header, _, *lines = TEXT.partition(begin)[2].partition(end)[0].strip().splitlines()
-    names = cells(header)[:-1] + ["mark"]
+    names = [*cells(header)[:-1], "mark"]
     assert all(len(cells(line)) == len(names) for line in lines)
     return [dict(zip(names, cells(line))) for line in lines]
 
