@@ -2,7 +2,7 @@
 
     python scripts/coverage.py [--quick] [--only formulas|bootstrap|predictions] [--workers 2] [--out docs/coverage.md]
 
-Many data sets of a case are fitted side by side, about 25 minutes in all on two free cores. The tables are written
+Many data sets of a case are fitted side by side, about 20 minutes in all on two free cores. The tables are written
 after each line of work, and a run that was stopped goes on. --quick: a tenth of the data sets.
 """
 

@@ -105,7 +105,7 @@ CASES: dict[str, dict[str, Case]] = {
     },
     "lognormal": additive(LogNormal(), "t3 errors", right=NORMAL),
     "huber": additive(Huber(), "gaussian errors", "t3 errors", "contaminated errors", "heteroscedastic"),
-    "student_t": additive(StudentT(), "gaussian errors", "heteroscedastic"),
+    "student_t": additive(StudentT(), "gaussian errors", "t3 errors", "heteroscedastic"),
     "contaminated": additive(Contaminated(), "t3 errors"),
     "negative_binomial": {
         "right": dispersed(0.5),
