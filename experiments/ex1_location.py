@@ -12,22 +12,31 @@ Expect:  contraction 1 - lr to 1e-10; n var(mean) / sigma^2 = 1 within 4 %; var(
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import integrate, stats
 
 from noiseworks import studies as study
 from noiseworks.studies import Claim, Figure, Run, Runs, claim, control
+from noiseworks_experiments.parts.ex1_measure import NOISES, measure
+from noiseworks_experiments.parts.ex1_theory import (
+    VARIANCES,
+    bound_ratio,
+    limit,
+    median_variance,
+    wrong_bounds,
+    wrong_ratios,
+    wrong_variances,
+)
+
+__all__ = ["EXPERIMENTS", "claims", "figures", "measure"]
 
 EXPERIMENTS = {
     "ex1_descent": ["replicates=5"],
     "ex1_median": ["replicates=40"],
     "ex1_estimators": ["replicates=20000"],
 }
-NOISES = ["normal", "laplace", "student_t", "contaminated"]
 SIZES = [5, 21, 101, 401]
 TITLES = {
     "normal": "Gaussian noise",
@@ -36,62 +45,6 @@ TITLES = {
     "contaminated": "contaminated Gaussian noise",
 }
 Array = NDArray[np.float64]
-
-
-class Contaminated(stats.rv_continuous):
-    """One in ten has three times the spread; variance 0.9 + 0.1 * 9 = 1.8."""
-
-    def _pdf(self, x: Array) -> Array:
-        return 0.9 * stats.norm.pdf(x) + 0.1 * stats.norm.pdf(x / 3) / 3
-
-    def _cdf(self, x: Array) -> Array:
-        return 0.9 * stats.norm.cdf(x) + 0.1 * stats.norm.cdf(x / 3)
-
-
-DENSITIES = {"normal": stats.norm, "laplace": stats.laplace, "student_t": stats.t(5), "contaminated": Contaminated()}
-VARIANCES = {"normal": 1.0, "laplace": 2.0, "student_t": 5 / 3, "contaminated": 1.8}
-
-
-def measure(cfg):
-    return {"estimators": estimators}[cfg.measure](cfg)
-
-
-def estimators(cfg) -> dict[str, Array]:
-    """mean, median and squared spread of each sample: the paired estimators see the same numbers."""
-    rng = np.random.default_rng([cfg.seed, NOISES.index(cfg.law), cfg.num_observations])
-    x = draw(cfg.law, (cfg.replicates, cfg.num_observations), rng)
-    return {"mean": x.mean(axis=1), "median": np.median(x, axis=1), "variance_mle": x.var(axis=1)}
-
-
-def draw(noise: str, shape: tuple[int, int], rng: np.random.Generator) -> Array:
-    if noise == "contaminated":
-        return rng.normal(size=shape) * np.where(rng.random(shape) < 0.1, 3.0, 1.0)
-    if noise == "student_t":
-        return rng.standard_t(5, size=shape)
-    return rng.laplace(size=shape) if noise == "laplace" else rng.normal(size=shape)
-
-
-def median_variance(noise: str, n: int) -> float:
-    """n var(median) / variance of one, odd n = 2 m + 1: the density of the middle order statistic is
-    n! / (m!)^2 F^m (1 - F)^m f, integrated numerically."""
-    m, known = (n - 1) // 2, DENSITIES[noise]
-    log_factor = math.lgamma(n + 1) - 2 * math.lgamma(m + 1)
-    x = np.linspace(0, 15 / n**0.25, 20_001)
-    log_density = log_factor + m * (np.log(known.cdf(x)) + np.log(known.cdf(-x))) + np.log(known.pdf(x))
-    return float(2 * integrate.simpson(x**2 * np.exp(log_density), x=x) * n / VARIANCES[noise])
-
-
-def limit(noise: str) -> float:
-    """1 / (4 f(0)^2 sigma^2): what n var(median) / sigma^2 tends to."""
-    return float(1 / (4 * DENSITIES[noise].pdf(0.0) ** 2 * VARIANCES[noise]))
-
-
-def bound_ratio(noise: str) -> float:
-    """sigma^2 I, I = E[(f'/f)^2]: how many times the smallest variance of an unbiased estimate the mean has."""
-    x = np.linspace(1e-9, 60, 600_001)
-    density = DENSITIES[noise].pdf(x)
-    slope = np.gradient(np.log(np.maximum(density, 1e-300)), x)
-    return float(2 * integrate.simpson(slope**2 * density, x=x) * VARIANCES[noise])
 
 
 def claims(runs: Runs) -> Iterator[Claim]:
@@ -162,18 +115,18 @@ def constants(run: Run) -> Array:
 def likelihood(runs: Runs) -> Iterator[Claim]:
     sweep = runs["ex1_estimators"]
     for noise in NOISES:
-        run = sweep.one(law=noise, num_observations=21)
-        scaled = study.variance(run.copies["mean"], VARIANCES[noise] / 21)
-        yield claim("1.2", f"n var(mean) / sigma^2 = 1 under {TITLES[noise]}, n = 21", 1.0, scaled, 0.04)
+        scaled = study.variance(sweep.one(law=noise, num_observations=5).copies["mean"], VARIANCES[noise] / 5)
+        sentence = f"n var(mean) / sigma^2 = 1 under {TITLES[noise]}, n = 5"
+        yield claim("1.2", sentence, 1.0, scaled, 0.04, wrong_variances(noise, 5))
     for noise in NOISES:
         times = bound_ratio(noise)
         said = f"the mean has {times:.4g} times the variance of Cramér and Rao's bound under {TITLES[noise]}, n = 101"
-        yield claim("1.2", said, times, over_bound(runs, noise, 101), 0.04 * times)
+        yield claim("1.2", said, times, over_bound(runs, noise, 101), 0.04 * times, wrong_bounds(noise))
     met = "the mean meets Cramér and Rao's bound under Laplace noise, n = 101"
     yield control("1.2", met, 1.0, over_bound(runs, "laplace", 101), 0.04)
-    small = sweep.one(law="normal", num_observations=5)
-    spread = study.mean(small.copies["variance_mle"])
-    yield claim("1.2", "E[RSS / n] = sigma^2 (n - 1) / n, n = 5", 0.8, spread, 0.02)
+    spread = study.mean(sweep.one(law="normal", num_observations=5).copies["variance_mle"])
+    wrong = {"sigma^2, no bias": 1.0, "n - 2 for n - 1": 3 / 5}
+    yield claim("1.2", "E[RSS / n] = sigma^2 (n - 1) / n, n = 5", 0.8, spread, 0.02, wrong)
     yield control("1.2", "E[RSS / n] = sigma^2, n = 5", 1.0, spread, 0.02)
 
 
@@ -219,7 +172,7 @@ def medians(runs: Runs) -> Iterator[Claim]:
         for n in (5, 101):
             exact = median_variance(noise, n)
             sentence = f"var(median) / var(mean) as theory has it for n = {n}, {TITLES[noise]}"
-            yield claim("1.3", sentence, exact, ratio(runs, noise, n), 0.05 * exact)
+            yield claim("1.3", sentence, exact, ratio(runs, noise, n), 0.05 * exact, wrong_ratios(noise, n))
     for noise in ("normal", "laplace"):
         sentence = f"var(median) / var(mean) is at its limit for large n already, {TITLES[noise]}, n = 5"
         yield control("1.3", sentence, limit(noise), ratio(runs, noise, 5), 0.05 * limit(noise))

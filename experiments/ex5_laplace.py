@@ -33,7 +33,10 @@ from noiseworks_experiments.parts.ex5_runs import (
     repaired,
     steady,
 )
-from noiseworks_experiments.parts.ex5_theory import B, D, cross_entropy, efficiency, expected, limit
+from noiseworks_experiments.parts.ex5_theory import cross_entropy, efficiency, expected, limit, resting
+from noiseworks_experiments.parts.ex5_theory import growth as growth_due
+from noiseworks_experiments.parts.ex5_walk_claims import arrivals, rules
+from noiseworks_experiments.parts.ex5_walks import B, D
 from noiseworks_experiments.parts.hopping import Hopping, sharp_floor, squared_floor
 
 __all__ = ["EXPERIMENTS", "claims", "figures", "measure"]
@@ -43,16 +46,22 @@ EXPERIMENTS = {
     "ex5_estimators": ["replicates=60"],
     "ex5_floor": ["replicates=8"],
     "ex5_repairs": ["replicates=40"],
-    "ex5_smoothing": ["replicates=10"],
+    "ex5_walks": ["replicates=40"],
 }
 
 
 def claims(runs: Runs) -> Iterator[Claim]:
     yield from likelihoods(runs)
+    yield from prices(runs)
     yield from programs(runs)
+    yield from formulas(runs)
     yield from estimators(runs)
-    yield from hops(runs)
+    yield from slopes(runs)
+    yield from absolute_floors(runs)
+    yield from squared_floors(runs)
     yield from repairs(runs)
+    yield from rules(runs)
+    yield from arrivals(runs)
 
 
 def written_out(run: Run) -> Interval:
@@ -67,14 +76,27 @@ def likelihoods(runs: Runs) -> Iterator[Claim]:
     own, other = likelihood(runs, "laplace", "laplace"), likelihood(runs, "laplace", "gaussian")
     yield claim("5.1", sentence, 0.0, written_out(own), 1e-9)
     yield control("5.1", f"{sentence}: for the Gaussian fit", 0.0, written_out(other), 1e-9)
-    best = [study.exactly(np.abs(run.copies["scale"] / run.copies["train/mae"] - 1).max()) for run in (own, other)]
-    yield claim("5.1", "the most likely scale s is the mean |r| (largest relative difference)", 0.0, best[0], 1e-9)
-    yield control("5.1", "the most likely sigma of the Gaussian fit is the mean |r|", 0.0, best[1], 1e-9)
-    for truth, assumed, margin in (("laplace", "gaussian", 0.01), ("gaussian", "laplace", 0.005)):
-        exact = cross_entropy(truth, assumed) - cross_entropy(truth, truth)
+    found = runs["ex5_estimators"].one(law="laplace", num_observations=40)
+    where = "is where SciPy finds the likelihood largest, over coefficients and scale"
+    for kind, who, title in ((claim, "absolute", "absolute loss"), (control, "squared", "least squares")):
+        sentence = f"the fit of {title} {where} (largest difference)"
+        yield kind("5.1", sentence, 0.0, study.exactly(found[f"likelihood/{who}"]), 1e-9)
+    for kind, who, what in ((claim, "mean", "mean of |r|"), (control, "root", "root of the mean of r^2")):
+        sentence = f"the {what} is the scale at which SciPy finds the likelihood largest (relative difference)"
+        yield kind("5.1", sentence, 0.0, study.exactly(found[f"likelihood/{who}"]), 1e-6)
+
+
+def prices(runs: Runs) -> Iterator[Claim]:
+    cost = {
+        (truth, assumed): cross_entropy(truth, assumed) - cross_entropy(truth, truth)
+        for truth, assumed in (("laplace", "gaussian"), ("gaussian", "laplace"))
+    }
+    for (truth, assumed), margin in zip(cost, (0.01, 0.005)):
+        exact, found = cost[truth, assumed], price(runs, truth, assumed)
         sentence = f"assuming {TITLES[assumed]} under {TITLES[truth]} costs {exact:.4f} nat an example"
-        yield claim("5.1", sentence, exact, price(runs, truth, assumed), margin)
-        yield control("5.1", sentence.replace(f"{exact:.4f}", "no"), 0.0, price(runs, truth, assumed), margin)
+        wrong = {"the divergence the other way round": cost[assumed, truth], "in bits": exact / np.log(2)}
+        yield claim("5.1", sentence, exact, found, margin, wrong)
+        yield control("5.1", sentence.replace(f"{exact:.4f}", "no"), 0.0, found, margin)
 
 
 def programs(runs: Runs) -> Iterator[Claim]:
@@ -112,20 +134,35 @@ def programs(runs: Runs) -> Iterator[Claim]:
             )
 
 
+def formulas(runs: Runs) -> Iterator[Claim]:
+    """What no expression in +, -, * and / can do, and what finds the answer in a finite number of operations."""
+    run = runs["ex5_estimators"].one(law="laplace", num_observations=40)
+    stays = "the fit does not change when the first label goes from 100 to"
+    for kind, sentence, name in (
+        (claim, f"{stays} 1,000: absolute loss", "far/absolute"),
+        (control, f"{stays} 1,000: least squares", "far/squared"),
+        (control, f"{stays} -100: absolute loss", "across/absolute"),
+        (claim, "a constant alone: the fit is the median of y, 29 rows", "location/median"),
+        (control, "a constant alone: the fit is the mean of y, 29 rows", "location/mean"),
+        (claim, "one feature alone: the fit is the median of y / x with the weights |x|", "slope/weighted"),
+        (control, "one feature alone: the fit is the median of y / x without weights", "slope/unweighted"),
+        (claim, "the least sum of |r| is that of the best of all 4,060 planes through 3 of 30 rows", "elemental/all"),
+        (control, "the least sum of |r| is that of the best of the first 100 such planes", "elemental/hundred"),
+    ):
+        yield kind("5.2", f"{sentence} (largest difference)", 0.0, study.exactly(run[name]), 1e-9)
+
+
 def estimators(runs: Runs) -> Iterator[Claim]:
     for truth in NOISES[:2]:
         sentence = f"var(least squares) / var(absolute loss), {TITLES[truth]}"
-        for n in SIZES:
+        for n, margin in zip(SIZES, (0.02, 0.024, 0.05)):
             exact = efficiency(truth, n)
-            yield claim("5.2", f"{sentence}, n = {n}", exact, relative(runs, truth, n), 0.1 * exact)
-        wrong = limit("laplace") if truth == "laplace" else 1.0
-        said = f"{sentence} is {wrong:g}, n = 40"
-        yield control("5.2", said, wrong, relative(runs, truth, 40), 0.1 * wrong)
-
-
-def arrived(run: Run) -> Interval:
-    """The largest |w - w_true|^2 after the last step."""
-    return study.exactly((distances(run)[-1] ** 2).max())
+            wrong = {"n for n - 2": exact * (n - 2) / n} if n < 160 else {"of standard deviations": np.sqrt(exact)}
+            wrong |= {"the limit": limit(truth)} if truth == "laplace" else {"the other way round": 1 / exact}
+            yield claim("5.2", f"{sentence}, n = {n}", exact, relative(runs, truth, n), margin * exact, wrong)
+        other = limit("laplace") if truth == "laplace" else 1.0
+        said = f"{sentence} is {other:g}, n = 40"
+        yield control("5.2", said, other, relative(runs, truth, 40), 0.1 * other)
 
 
 def growth(runs: Runs, noise: str, scale: float, power: int) -> Interval:
@@ -134,49 +171,56 @@ def growth(runs: Runs, noise: str, scale: float, power: int) -> Interval:
     return study.slope(STEPS[:4], np.array(values))
 
 
-def hops(runs: Runs) -> Iterator[Claim]:
-    noisy = "with label noise"
-    gap = growth(runs, "laplace", 1.0, 0)
-    yield claim(
-        "5.3", f"absolute loss, {noisy}: the loss gap is proportional to lr (slope on log-log axes)", 1.0, gap, 0.12
-    )
-    near = growth(runs, "laplace", 1.0, 1)
-    yield claim(
-        "5.3", f"absolute loss, {noisy}: the distance is proportional to the root of lr (slope)", 0.5, near, 0.1
-    )
-    yield control("5.3", f"absolute loss, {noisy}: the distance is proportional to lr (slope)", 1.0, near, 0.1)
+def slopes(runs: Runs) -> Iterator[Claim]:
+    """Of where SGD stays, against lr on logarithmic axes."""
+    noisy, exact = "absolute loss, with label noise", "absolute loss, no label noise"
+    for power, what in ((0, "loss gap"), (1, "distance")):
+        due = growth_due(STEPS[:4], power)
+        wrong = {"the slope of the distance": due / 2} if power == 0 else {"the slope of the loss gap": 2 * due}
+        sentence = f"{noisy}: slope of the {what} against lr, lr = 0.0125 to 0.1, log-log axes"
+        yield claim("5.3", sentence, due, growth(runs, "laplace", 1.0, power), 0.1, wrong)
+    yield control("5.3", f"{noisy}: the distance is proportional to lr (slope)", 1.0,
+                  growth(runs, "laplace", 1.0, 1), 0.1)  # fmt: skip
     sharp = growth(runs, "laplace", 1e-12, 1)
-    yield claim("5.3", "absolute loss, no label noise: the distance is proportional to lr (slope)", 1.0, sharp, 0.05)
-    yield control(
-        "5.3", "absolute loss, no label noise: the distance is proportional to the root of lr (slope)", 0.5, sharp, 0.05
-    )
+    wrong = {"as the squared distance with label noise": 0.5, "as the squared distance": 2.0}
+    yield claim("5.3", f"{exact}: the distance is proportional to lr (slope)", 1.0, sharp, 0.05, wrong)
+    yield control("5.3", f"{exact}: the distance is proportional to the root of lr (slope)", 0.5, sharp, 0.05)
+
+
+def absolute_floors(runs: Runs) -> Iterator[Claim]:
     for lr in (0.0125, 0.1, 0.8):
         exact, found = sharp_floor(D, B) * lr, study.mean(level(steady(runs, "laplace", 1e-12, lr), 1))
-        yield claim("5.3", f"absolute loss, no label noise: the mean distance, lr = {lr}", exact, found, 0.02 * exact)
-    for lr in (0.1, 0.4):
+        wrong = {
+            "examples that have nothing in common": lr * np.sqrt(np.pi / 8) * D / B,
+            "sqrt(pi / 2) for sqrt(pi / 8)": 2 * exact,
+        }
+        sentence = f"absolute loss, no label noise: the mean distance, lr = {lr}"
+        yield claim("5.3", sentence, exact, found, 0.02 * exact, wrong)
+    for lr in (0.2, 0.8):
         exact = Hopping(D, B).gap(Hopping(D, B).floor(lr))
         found = study.mean(level(steady(runs, "laplace", 1.0, lr)))
-        yield claim(
-            "5.3",
-            f"absolute loss, {noisy}: the loss gap is that of normal w - w*, lr = {lr}",
-            exact,
-            found,
-            0.07 * exact,
-        )
+        sentence = f"absolute loss, with label noise: the loss gap is that of normal w - w*, lr = {lr}"
+        wrong = {"lr d / (4 B), for small steps": lr * D / (4 * B)}
+        yield claim("5.3", sentence, exact, found, 0.05 * exact, wrong)
     for lr, kind in ((0.0125, claim), (0.8, control)):
         found = study.mean(level(steady(runs, "laplace", 1.0, lr)) / (lr * D / (4 * B)))
-        yield kind("5.3", f"absolute loss, {noisy}: the loss gap over lr d / (4 B), lr = {lr}", 1.0, found, 0.2)
+        sentence = f"absolute loss, with label noise: the loss gap over lr d / (4 B), lr = {lr}"
+        if kind is claim:
+            yield claim("5.3", sentence, 1.0, found, 0.2, {"lr d / (2 B)": 2.0, "lr d / (8 B)": 0.5})
+        else:
+            yield control("5.3", sentence, 1.0, found, 0.2)
+
+
+def squared_floors(runs: Runs) -> Iterator[Claim]:
     for lr in (0.2, 0.4, 0.8):
         exact, found = squared_floor(lr, D, B), study.mean(level(steady(runs, "gaussian", 1.0, lr), 2))
-        yield claim(
-            "5.3",
-            f"squared loss, {noisy}: E|w - w*|^2 = lr d / (B (2 - lr (1 + (d + 1) / B))), lr = {lr}",
-            exact,
-            found,
-            0.04 * exact,
-        )
-    simple = 0.8 * D / (2 * B)
-    yield control("5.3", f"squared loss, {noisy}: E|w - w*|^2 = lr d / (2 B), lr = 0.8", simple, found, 0.04 * simple)
+        wrong = {"lr d / (2 B), for small steps": lr * D / (2 * B)}
+        if lr == 0.8:
+            wrong["E (x x')^2 = d I"] = lr * D / (B * (2 - lr * (1 + (D - 1) / B)))
+        sentence = "squared loss, with label noise: E|w - w*|^2 = lr d / (B (2 - lr (1 + (d + 1) / B)))"
+        yield claim("5.3", f"{sentence}, lr = {lr}", exact, found, 0.04 * exact, wrong)
+    simple, sentence = 0.8 * D / (2 * B), "squared loss, with label noise: E|w - w*|^2 = lr d / (2 B), lr = 0.8"
+    yield control("5.3", sentence, simple, found, 0.04 * simple)
     for lr in (0.0125, 0.1, 0.8):
         ends = arrived(steady(runs, "gaussian", 1e-12, lr))
         yield claim("5.3", f"squared loss, no label noise: |w - w*|^2 ends at 0, lr = {lr}", 0.0, ends, 1e-18)
@@ -184,33 +228,26 @@ def hops(runs: Runs) -> Iterator[Claim]:
     yield control("5.3", "absolute loss, no label noise: |w - w*|^2 ends at 0, lr = 0.0125", 0.0, ends, 1e-18)
 
 
-def smoothed(runs: Runs, corner: float, scale: float) -> Run:
-    sweep = runs["ex5_smoothing"].where({"data.noise.scale": scale})
-    return next(run for run in sweep if abs(float(run.params["noise.delta"]) ** 2 - corner) < 1e-6)
+def arrived(run: Run) -> Interval:
+    """The largest |w - w_true|^2 after the last step."""
+    return study.exactly((distances(run)[-1] ** 2).max())
 
 
 def repairs(runs: Runs) -> Iterator[Claim]:
-    after = "the loss gap after 1,000 steps"
     for schedule, averaging in (("inverse_sqrt", False), ("cosine", False), ("constant", True), ("inverse_sqrt", True)):
         exact, kind = expected(schedule, averaging), "mean of the last half" if averaging else "last iterate"
         step = {"inverse_sqrt": "step / sqrt(1 + t / 100)", "cosine": "cosine step"}.get(schedule, "constant step")
-        found = repaired(runs, schedule, averaging)
-        yield claim("5.3", f"{after}: {step}, {kind}", exact, found, 0.3 * exact)
+        sentence, margin = f"the loss gap after 1,000 steps: {step}, {kind}", 0.165 * exact
+        if averaging:
+            wrong = {
+                "d / (2 n) of all 10,000 examples": D / (2 * B * 1000),
+                "500 independent hops": expected(schedule, False) / 500,
+            }
+        else:
+            wrong = {"where the mean step would stay": resting(schedule)}
+        if schedule == "constant":
+            wrong["d / (2 n) of the last 5,000"] = D / (2 * B * 500)
+        yield claim("5.3", sentence, exact, repaired(runs, schedule, averaging), margin, wrong)
         hopping = repaired(runs, "constant", False)
-        yield control(
-            "5.3",
-            f"{after} is as low as that: constant step, last iterate (against {step}, {kind})",
-            exact,
-            hopping,
-            0.3 * exact,
-        )
-    for corner in (0.1, 0.5, 2.0):
-        hopping = Hopping(D, B, corner)
-        exact, found = hopping.gap(hopping.floor(0.05)), study.mean(level(smoothed(runs, corner, 1.0)))
-        rounded = f"the corner of |r| rounded within {corner:g}"
-        yield claim("5.3", f"{rounded}, label noise: the loss gap, lr = 0.05", exact, found, 0.1 * exact)
-        yield control("5.3", f"{rounded}, label noise: the loss gap is gone", 0.0, found, 0.1 * exact)
-        ends = arrived(smoothed(runs, corner, 1e-12))
-        yield claim("5.3", f"{rounded}, no label noise: |w - w*|^2 ends at 0", 0.0, ends, 1e-18)
-    sharp = arrived(steady(runs, "laplace", 1e-12, 0.05))
-    yield control("5.3", "the corner left as it is, no label noise: |w - w*|^2 ends at 0", 0.0, sharp, 1e-18)
+        sentence = "the loss gap after 1,000 steps is as low as that: constant step, last iterate"
+        yield control("5.3", f"{sentence} (against {step}, {kind})", exact, hopping, margin)

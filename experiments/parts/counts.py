@@ -1,13 +1,11 @@
-"""Theory of counts (exercise 8): what a normal distribution loses on them, precision, and coverage of intervals."""
+"""Counts of exercise 8: how they are drawn, and what several of its measures share."""
 
 from __future__ import annotations
-
-import math
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy import special, stats
+from scipy import stats
 from torch import Tensor
 
 Array = NDArray[np.float64]
@@ -26,37 +24,18 @@ def line(n: int, spread: float) -> tuple[Array, Array]:
     return np.column_stack((x, np.ones(n))), low + (spread - 1) * low * x
 
 
-def slope_variances(n: int, spread: float) -> dict[str, float]:
-    """Variances of the slope: Fisher's bound, (D' diag(1 / rate) D)^-1, and H D' diag(rate) D H, H = (D'D)^-1."""
-    D, rates = line(n, spread)
-    H = np.linalg.inv(D.T @ D)
-    bound = np.linalg.inv(D.T @ (D / rates[:, None]))
-    return {"bound": float(bound[0, 0]), "ols": float((H @ D.T @ (D * rates[:, None]) @ H)[0, 0])}
-
-
-def wald_coverage(expected: float) -> float:
-    """Coverage of log(T / n) +- Z / sqrt(T) for T ~ Poisson(expected), T = 0 counted as a miss: for constant rates."""
-    total = np.arange(1, int(expected + 20 * math.sqrt(expected)) + 20)
-    hits = np.abs(np.log(total / expected)) <= Z / np.sqrt(total)
-    return float(stats.poisson.pmf(total, expected)[hits].sum())
-
-
-def shrunk(ratio: float) -> float:
-    """P(|N| < Z / ratio): coverage of intervals whose standard error is too small by the ratio."""
-    return float(2 * stats.norm.cdf(Z / ratio) - 1)
-
-
-def gap(rate: float) -> float:
-    """KL(Poisson || N(rate, rate) in unit cells): sum p log(p / cell)."""
-    k = np.arange(int(rate + 12 * math.sqrt(rate)) + 30)
-    z = (k - rate) / math.sqrt(rate)
-    half, side = 0.5 / math.sqrt(rate), -np.abs(z)
-    cell = stats.norm.cdf(side + half) - stats.norm.cdf(side - half)
-    return float(special.rel_entr(stats.poisson.pmf(k, rate), np.maximum(cell, 1e-300)).sum())
-
-
 def counts(rates: Array, dispersion: float, R: int, rng: np.random.Generator) -> Array:
     """Counts (R, n) of variance dispersion * rate: Poisson, whose rate is a gamma variable, if above one."""
     if dispersion > 1:
         rates = rng.gamma(rates / (dispersion - 1), dispersion - 1, (R, len(rates)))
     return rng.poisson(rates, (R, rates.shape[-1])).astype(float)
+
+
+def clustered_counts(rates: Array, alpha: float, R: int, rng: np.random.Generator) -> Array:
+    """Negative binomial counts (R, n), of variance rate + alpha rate^2."""
+    return rng.poisson(rng.gamma(1 / alpha, alpha * rates, (R, len(rates)))).astype(float)
+
+
+def alpha_of(rates: Array, dispersion: float) -> float:
+    """For which variance over rate, 1 + alpha rate, is the dispersion on average."""
+    return float((dispersion - 1) / rates.mean())

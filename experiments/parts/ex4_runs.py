@@ -7,13 +7,15 @@ from numpy.typing import NDArray
 
 from noiseworks.studies import Run, Runs
 from noiseworks_experiments.parts.ex4_measure import NULL, d
-from noiseworks_experiments.parts.ex4_theory import covariance, truth
 
-CONDITIONS = [1e2, 1e4, 1e6]
+CONDITIONS = [1e3, 1e5, 1e7]
+HIGHER = [1e5, 1e7, 1e9]  # of QR without residuals, whose error is small for long
+ONCE = 12  # rows of ex4_noise and of the smaller designs of ex4_gram: n, n - d and n - d - 1 lie far apart
 OPTIMIZERS = {"minibatch_sgd": "SGD", "adam": "Adam", "adagrad": "AdaGrad"}
 SIGMAS = [0.03, 0.2, 1.0]
 RIDGES = [1e-6, 1e-4, 0.25, 4.0]
 LR, DECAY, STEPS = 0.05, 0.25, 400  # of ex4_steps; its fresh noise has the variance DECAY
+BASES = {"sgd": "SGD", "lbfgs": "LBFGS", "adam": "Adam", "adagrad": "AdaGrad", "rmsprop": "RMSprop"}
 WAYS = {"plain": {}, "momentum": {"momentum": 0.9}, "decay": {"weight_decay": DECAY}, "fresh": {"input_noise": 0.5}}
 Array = NDArray[np.float64]
 
@@ -28,10 +30,9 @@ def null(run: Run) -> Array:
     return weights(run) @ NULL
 
 
-def clean_error(run: Run) -> Array:
-    """The expected squared error of each answer's predictions at clean features: (w_hat - w)'C(w_hat - w)."""
-    off = weights(run) - truth()
-    return np.einsum("rj,jk,rk->r", off, covariance(), off)
+def once(runs: Runs, sigma: float) -> Run:
+    """Least squares on one noisy copy of ONCE rows."""
+    return runs["ex4_noise"].one(sigma=sigma)
 
 
 def way(runs: Runs, name: str) -> Run:

@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 from noiseworks import studies as study
 from noiseworks.studies import Interval, Run, Runs
-from noiseworks_experiments.parts.ex5_theory import TRUE, D
+from noiseworks_experiments.parts.ex5_walks import TRUE, D
 from noiseworks_experiments.parts.hopping import absolute_gap
 
 TITLES = {"gaussian": "Gaussian noise", "laplace": "Laplace noise", "student_t": "Student-t noise (4 degrees)"}
-SIZES = [40, 160, 640]
+SIZES = [10, 40, 160]
 STEPS = [0.0125, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8]
 Array = NDArray[np.float64]
 
@@ -53,3 +53,14 @@ def repaired(runs: Runs, schedule: str, averaging: bool) -> Interval:
     run = runs["ex5_repairs"].one({"schedule.averaging": averaging}, schedule=schedule)
     weights = np.stack([run.copies[f"coefficient/x{j}"] for j in range(D)], axis=1)
     return study.mean(absolute_gap(np.linalg.norm(weights - TRUE, axis=1)))
+
+
+def walked(runs: Runs, label_noise: float, rule: str, steps: int = 1000) -> Array:
+    """|w - w_true| of each replicate after so many steps of a rule of ex5_walks."""
+    return runs["ex5_walks"].one(label_noise=label_noise).copies[f"distance/{rule}/{steps}"]
+
+
+def fall(runs: Runs, label_noise: float, rule: str, since: int, until: int) -> Interval:
+    """Of the logarithm of |w - w_true|, a step."""
+    first, last = (np.log(walked(runs, label_noise, rule, steps)) for steps in (since, until))
+    return study.mean((last - first) / (until - since))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import integrate, optimize, stats
-from scipy.special import erfcx, ndtr
+from scipy import optimize, stats
 
-from noiseworks_experiments.parts.hopping import Hopping
+from noiseworks_experiments.parts.absolute import slope_variance
+from noiseworks_experiments.parts.ex5_walks import CORNER_LR, FIXED, B, D
+from noiseworks_experiments.parts.hopping import Hopping, sharp_floor
 
 DENSITIES = {"gaussian": stats.norm, "laplace": stats.laplace, "student_t": stats.t(4)}
 LOSSES = {  # -log p(y) at scale 1
@@ -15,9 +16,6 @@ LOSSES = {  # -log p(y) at scale 1
     "laplace": lambda y: y + np.log(2),
     "student_t": lambda y: -stats.t(4).logpdf(y),
 }
-D, B = 5, 10  # features and minibatch of the runs of 5.3
-TRUE = np.array([1, -1 / 2, 1 / 3, -1 / 4, 1 / 5])
-TRUE = TRUE / np.linalg.norm(TRUE)
 Array = NDArray[np.float64]
 
 
@@ -33,20 +31,9 @@ def cross_entropy(truth: str, assumed: str) -> float:
     return float(optimize.minimize_scalar(expected, bracket=(-1, 1), tol=1e-10).fun)
 
 
-def absolute_error(noise: str, n: int) -> float:
-    """n E[slope^2] of one normal feature. The slope is above t where S(t) = sum |x| sign(e / x - t) is above 0, which
-    is close to normal with mean -n m(t), m(t) = E |x| (2 F(|x| t) - 1), and variance n (1 - m^2)."""
-
-    def tail(t: float) -> float:
-        m = t * erfcx(t / np.sqrt(2)) if noise == "laplace" else np.sqrt(2 / np.pi) * t / np.sqrt(1 + t**2)
-        return float(4 * t * ndtr(-np.sqrt(n) * m / np.sqrt(1 - m**2)))
-
-    return n * integrate.quad(tail, 0, 12 / np.sqrt(n), limit=200)[0]
-
-
 def efficiency(noise: str, n: int) -> float:
     """E[slope^2] of least squares, sigma^2 / (n - 2) exactly, over that of the absolute loss."""
-    return float(DENSITIES[noise].var() * n / (n - 2) / absolute_error(noise, n))
+    return float(DENSITIES[noise].var() / (n - 2) / slope_variance(DENSITIES[noise].cdf, n))
 
 
 def limit(noise: str) -> float:
@@ -63,3 +50,52 @@ def rates(schedule: str, lr: float = 0.2, steps: int = 1000) -> Array:
 def expected(schedule: str, averaging: bool) -> float:
     hopping = Hopping(D, B)
     return hopping.gap(hopping.path(rates(schedule), averaged_from=500)[averaging])
+
+
+def growth(rates: list[float], power: int) -> float:
+    """Slope on log-log axes of where SGD with label noise stays: of E|w - w*|, or with power 0 of the loss gap."""
+    hopping = Hopping(D, B)
+    v = [hopping.floor(lr) for lr in rates]
+    values = np.sqrt(v) if power else [hopping.gap(each) for each in v]
+    return float(np.polyfit(np.log(rates), np.log(values), 1)[0])
+
+
+def resting(schedule: str) -> float:
+    """The loss gap at which SGD stays with the mean step of a schedule."""
+    hopping = Hopping(D, B)
+    return hopping.gap(hopping.floor(float(rates(schedule).mean())))
+
+
+def after(rule: str, steps: int = 1000, since: int = 0, square: float = 1.0) -> float:
+    """The loss gap after so many steps of a rule of FIXED; square: E|w - w*|^2 after `since` steps."""
+    hopping, v = Hopping(D, B), square / D
+    for t in range(since, steps):
+        v += hopping._change(v, FIXED[rule](t)) / D
+    return hopping.gap(v)
+
+
+def rounded(corner: float) -> float:
+    """The loss gap with the corner of |r| rounded within `corner`, over that of |r|."""
+    gaps = [hopping.gap(hopping.floor(CORNER_LR)) for hopping in (Hopping(D, B, corner), Hopping(D, B))]
+    return gaps[0] / gaps[1]
+
+
+def sharp_hop(decay: float) -> float:
+    """E|w - w*| over the step that led there, exact labels, each step `decay` times the one before: |w - w*|^2 over the
+    square of the step stays as it is, and its mean is that of normal w - w*, (1 + 1 / (2 d)) times the square of the
+    mean distance."""
+    still = sharp_floor(D, B)
+    return float(decay * (still + np.sqrt(np.pi / 8) * (1 + 1 / (2 * D)) * still**2 * (decay**-2 - 1)))
+
+
+def polyak_rate() -> float:
+    """E log(|w - w*| after a step, over that before), exact labels, exactly. Along w - w* the gradient has a, the mean
+    of B independent |z|, and across it c / B of its square, c of the chi-square distribution with d - 1 degrees. As
+    f = a |w - w*|, the step takes f^2 / |g|^2 off the squared distance and leaves (c / B) / (a^2 + c / B) of it."""
+    total = np.linspace(0, 32, 4096, endpoint=False)
+    each = stats.norm.pdf(total)
+    each[0] /= 2
+    chance = np.fft.irfft(np.fft.rfft(each / each.sum()) ** B)  # of the sum of B
+    level, weight = np.polynomial.legendre.leggauss(200)
+    c = stats.chi2.ppf((level + 1) / 2, D - 1)
+    return float(-chance @ np.log1p(np.divide.outer(total**2 / B, c)) @ weight / 4)

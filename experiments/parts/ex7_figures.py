@@ -7,20 +7,29 @@ from collections.abc import Iterator
 import numpy as np
 
 from noiseworks import studies as study
+from noiseworks.data.prices import monthly_prices
 from noiseworks.studies import Figure, Interval, Runs
 from noiseworks_experiments.parts.ex7_measure import SIGMA, TICKS
-from noiseworks_experiments.parts.ex7_runs import CENTS, coverage, one, predicted, scales, world
-from noiseworks_experiments.parts.ex7_theory import covered, rounded_returns, rounded_scale, straight_line
+from noiseworks_experiments.parts.ex7_runs import CENTS, coverage, one, option, predicted, scales, world
+from noiseworks_experiments.parts.ex7_stocks import TICKERS
+from noiseworks_experiments.parts.ex7_theory import (
+    covered,
+    overpriced,
+    rounded_returns,
+    rounded_scale,
+    straight_line,
+)
 
 MODELS = {"additive": "additive model", "log": "model of the log price"}
 
 
 def figures(runs: Runs) -> Iterator[Figure]:
     yield tenths(runs)
-    yield moved(runs)
+    yield sizes(runs)
     yield ames(runs)
     yield biased(runs)
     yield tick_returns(runs)
+    yield option_prices(runs)
     yield tick_scales(runs)
 
 
@@ -40,28 +49,30 @@ def tenths(runs: Runs) -> Figure:
         "fifths in the "
         "dearest; those of the log model cover 95 % in each.",
         caption="Prices that err by 50 %, by tenths of the feature x: how many the 95 % intervals cover. "
-        "Points: fits of 1,000 "
+        "Points: fits of 5,000 "
         "prices; dashed: theory for the additive model.",
         drawing=drawing,
     )
 
 
-def moved(runs: Runs) -> Figure:
+def sizes(runs: Runs) -> Figure:
     drawing, axes = study.panels()
-    for number, (what, label) in enumerate({"stocks": "shipped stocks", "walk": "an additive world"}.items()):
-        copies = one(runs, what).copies
-        groups = np.array_split(np.argsort(copies["last"]), 12)
-        at = [float(np.exp(np.log(copies["last"][group]).mean())) for group in groups]
-        study.estimates(axes, at, [study.mean(copies["change"][group]) for group in groups], label, number)
-    line = np.array([0.1, 5000])
-    study.theory(axes, line, 0.06 * line, label="6 % of the price")
+    for number, ticker in enumerate(TICKERS):
+        path = monthly_prices(ticker)
+        last, change = path[:-1], np.abs(np.diff(path))
+        groups = np.array_split(np.argsort(last), max(2, len(last) // 50))
+        at = [float(np.exp(np.log(last[group]).mean())) for group in groups]
+        size, color = [change[group].mean() for group in groups], study.COLORS[number % len(study.COLORS)]
+        axes.plot(at, size, marker="osD^vP<>"[number], markersize=4, linewidth=0.8, color=color, label=ticker)
+    line = np.array([0.1, 3000])
+    study.theory(axes, line, 0.07 * line, label="7 % of the price")
     axes.set(xscale="log", yscale="log", xlabel="price last month (dollars)", ylabel="mean change (dollars)")
-    axes.legend()
+    axes.legend(fontsize=8, ncols=2)
     return Figure(
         "7.1",
-        alt="Changes of stocks grow in proportion to the price over four decades; in an additive world they do not.",
-        caption="How much a price moves in a month: ten shipped stocks and indices, and walks that add the same noise "
-        "at any price.",
+        alt="Changes of eight stocks grow nearly in proportion to the price over four decades.",
+        caption="How much a price moves in a month: eight shipped stocks, each point the mean of some fifty months. "
+        "Noise of one size at any price would be a flat line.",
         drawing=drawing,
     )
 
@@ -132,12 +143,38 @@ def tick_returns(runs: Runs) -> Figure:
     )
 
 
+def option_prices(runs: Runs) -> Figure:
+    drawing, axes = study.panels()
+    fine = [float(price) for price in np.geomspace(12.5, 200, 9)]
+    exact = [rounded_returns(price) for price in fine]
+    found = {
+        "volatility of returns": [option(runs, price, corrected=False) for price in TICKS],
+        "less what neighbours share": [option(runs, price, corrected=True) for price in TICKS],
+    }
+    study.series(axes, TICKS, found)
+    study.theory(axes, fine, [overpriced(known.square) for known in exact], color=study.COLORS[0])
+    corrected = [overpriced(known.square + 2 * known.product) for known in exact]
+    study.theory(axes, fine, corrected, label="_", color=study.COLORS[1])
+    study.level(axes, 1)
+    axes.set(xscale="log", xlabel="price (ticks)", ylabel="price of the option / right price")
+    study.ticks(axes, TICKS)
+    axes.legend()
+    return Figure(
+        "7.3",
+        alt="At 12.5 ticks the option is priced four fifths too high, at 25 ticks three tenths; corrected it is right "
+        "from 25 ticks on.",
+        caption="An option to buy at today's price in 100 days, by Black and Scholes at a volatility estimated "
+        "from rounded prices, and at one corrected by twice the covariance of neighbours. Dashed: theory.",
+        drawing=drawing,
+    )
+
+
 def tick_scales(runs: Runs) -> Figure:
     drawing, axes = study.panels()
     noises = {"LogNormal likelihood": "lognormal", "likelihood for rounded prices": "interval_lognormal"}
     found = {label: [scales(runs, noise, price) for price in CENTS] for label, noise in noises.items()}
     study.series(axes, CENTS, found)
-    fine = np.geomspace(2, 24, 60)
+    fine = np.geomspace(2, 12, 60)
     study.theory(axes, fine, [rounded_scale(price) for price in fine], color=study.COLORS[0])
     study.level(axes, 1)
     axes.set(xscale="log", xlabel="price (ticks)", ylabel="estimated / true scale")

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import ndtr, ndtri
 
-from noiseworks_experiments.parts.ex7_measure import DAYS, FIRST, REACH, SIGMA
+from noiseworks_experiments.parts.ex7_held_out import REACH
+from noiseworks_experiments.parts.ex7_measure import DAYS, FIRST, SIGMA, SKEW
 
 INTERCEPT, SLOPE = 8.0, 0.5  # of ex7_worlds, as in its YAML
 START, STEPS = 20, 100  # of ex7_paths
@@ -40,6 +41,26 @@ def covered(theta: tuple[Array, Array, Array], s: float, tenth: int, log: bool) 
         low, high = (np.log(np.maximum(edge, 1e-300)) for edge in (low, high))
     middle = INTERCEPT + SLOPE * x
     return np.asarray((ndtr((high - middle) / s) - ndtr((low - middle) / s)).mean(-1))
+
+
+def multiplicative_negative(total: float) -> float:
+    """`negative_share` of the best straight line through prices whose log has the variance `total`."""
+    return float(ndtr(-1 / math.sqrt(math.expm1(total))))
+
+
+def smeared_mean(n: int) -> float:
+    """Duan's smearing over the mean, at x = 0, after n rows whose log prices miss by e = SKEW (exponential - 1): with
+    exp(e_i - x_i d), d the error of the slope, to first order 1 + var(d) x^2 / 2 - E e exp(e) / (n E exp(e))."""
+    return 1 + (SKEW**2 / 2 - SKEW**2 / (1 - SKEW)) / n
+
+
+def plug_in_coverage(tenth: int, n: int) -> float:
+    """Of 95 % intervals eta +- c scale after n rows, c = 1.96, x in this tenth: to first order the scale, whose
+    square has the mean (n - 2) / n and the variance 2 / n, and the line, of variance (1 + x^2) / n, take off
+    phi(c) c (5 / 2 + c^2 / 2 + 1 + x^2) / n."""
+    x = ndtri((tenth + (np.arange(40) + 0.5) / 40) / 10)
+    density = math.exp(-(REACH**2) / 2) / math.sqrt(2 * math.pi)
+    return 0.95 - density * REACH * (3.5 + REACH**2 / 2 + float((x**2).mean())) / n
 
 
 def gain(s: float) -> float:
@@ -88,6 +109,17 @@ def rounded_returns(price: float, first: int = FIRST, days: int = DAYS) -> Round
         np.add.at(pairs, today, mass[:, None] * after)
     moves = np.log(k) - np.log(k)[:, None]
     return Rounded(float((pairs * moves**2).sum() / SIGMA**2), float(product), float(np.trace(pairs)), k, pairs)
+
+
+def call(volatility: float) -> float:
+    """Black and Scholes: an option to buy at today's price after DAYS, over the price, at no interest; volatility of a
+    day."""
+    return float(2 * ndtr(volatility * math.sqrt(DAYS) / 2) - 1)
+
+
+def overpriced(variance: float) -> float:
+    """The price of that option at this variance of a day over SIGMA^2, over that at SIGMA."""
+    return call(SIGMA * math.sqrt(variance)) / call(SIGMA)
 
 
 class Rounded(NamedTuple):

@@ -13,31 +13,46 @@ from noiseworks.noise import Poisson
 from noiseworks.solvers.batched import solve_batch, solved_batch
 from noiseworks.solvers.linear_problem import LinearProblems
 from noiseworks.solvers.solve import solve
-from noiseworks_experiments.parts.counts import Z, counts, tensor
+from noiseworks_experiments.parts.counts import Z, alpha_of, clustered_counts, counts, tensor
 
 A, B = 0.5, 0.8  # log rate = A + B x
+BUSY = 2.0  # in place of A
 RARE = 0.1
+TRUTHS = ["log", "rare", "busy", "skewed"]
 Array = NDArray[np.float64]
 
 
 def predictor(truth: str, n: int) -> tuple[Array, Array]:
-    """D (n, P), the coefficient of interest in front, and the rates (n,)."""
+    """D (n, P), the coefficient of interest in front, and the rates (n,). x: quantiles of a normal distribution; busy:
+    of a uniform one; skewed: of the cube of one, whose few large values have the large rates."""
     if truth == "rare":
         return np.ones((n, 1)), np.full(n, RARE)
-    x = stats.norm.ppf((np.arange(n) + 0.5) / n)
-    return np.column_stack((x, np.ones(n))), np.exp(A + B * x)
+    u = (np.arange(n) + 0.5) / n
+    if truth == "log":
+        x = stats.norm.ppf(u)
+        return np.column_stack((x, np.ones(n))), np.exp(A + B * x)
+    x = u if truth == "busy" else u**3
+    x = (x - x.mean()) / x.std()
+    return np.column_stack((x, np.ones(n))), np.exp(BUSY + B * x)
+
+
+def drawn(cfg, rates: Array) -> Array:
+    """Counts (R, n): Poisson; of variance dispersion * rate; for truth=skewed negative binomial."""
+    rng = np.random.default_rng([cfg.seed, 4, len(rates), TRUTHS.index(cfg.truth), int(cfg.dispersion)])
+    if cfg.truth == "skewed":
+        return clustered_counts(rates, alpha_of(rates, cfg.dispersion), cfg.replicates, rng)
+    return counts(rates, cfg.dispersion, cfg.replicates, rng)
 
 
 def coverage(cfg) -> dict[str, Array]:
     """Of each replicate: the first coefficient, and whether its intervals at 95 % cover; where all counts are zero
     there is neither. And what least squares finds: of the counts, and of log(1 + count)."""
     D, rates = predictor(cfg.truth, cfg.num_observations)
-    rng = np.random.default_rng([cfg.seed, 4, len(D), D.shape[1], int(cfg.dispersion)])
-    y = counts(rates, cfg.dispersion, cfg.replicates, rng)
+    y = drawn(cfg, rates)
     exists = y.any(axis=1)
     problems = LinearProblems.of(Poisson(), tensor(D), tensor(np.where(exists[:, None], y, 1.0)), None, None)
     fit = solved_batch(problems)
-    truth, estimate = (B if cfg.truth == "log" else math.log(RARE)), fit.theta[:, 0]
+    truth, estimate = (math.log(RARE) if cfg.truth == "rare" else B), fit.theta[:, 0]
     mu = np.exp(problems.eta(fit.theta))
     pearson = ((problems.y - mu) ** 2 / mu).sum(axis=1) / (len(D) - D.shape[1])
     errors = {how: batched_standard_errors(problems, fit, how)[:, 0] for how in ("information", "HC3")}
@@ -46,6 +61,8 @@ def coverage(cfg) -> dict[str, Array]:
     found |= {"exists": exists, "pearson": pearson, "estimate": np.where(exists, estimate, np.nan)}
     if cfg.truth == "rare":
         return found | {"refused": len(solve_batch(Poisson(), tensor(D), tensor(0 * y[:1])).failures)}
+    if cfg.truth != "log":
+        return found
     return found | least_squares(D, y) | once(D, y[0])
 
 
@@ -59,22 +76,6 @@ def least_squares(D: Array, y: Array) -> dict[str, Array]:
     inside = left <= Z * np.sqrt((left**2).sum(axis=0) / (n - 2))
     last = inside[3 * n // 4 :].mean(axis=0)
     return {"negative": (lines < 0).mean(axis=0), "inside_last": last, "slope_log1p": found[0, len(y) :]}
-
-
-def expected_squares(n: int) -> dict[str, float]:
-    """What `least_squares` finds at the line that the counts have on average: H y, with H = D (D'D)^-1 D', has the mean
-    H mu, and the sum of squares that is left |mu - H mu|^2 + trace((1 - H) diag(mu))."""
-    D, mu = predictor("log", n)
-    H = D @ np.linalg.solve(D.T @ D, D.T)
-    line = H @ mu
-    reach = Z * math.sqrt((((mu - line) ** 2).sum() + mu @ (1 - np.diag(H))) / (n - 2))
-    inside = stats.poisson.cdf(np.floor(line + reach), mu) - stats.poisson.cdf(np.ceil(line - reach) - 1, mu)
-    k = np.arange(400)[:, None]
-    logs = (np.log1p(k) * stats.poisson.pmf(k, mu)).sum(axis=0)
-    slope, intercept = np.linalg.lstsq(D, mu, rcond=None)[0]
-    negative = float(stats.norm.cdf(-intercept / slope))
-    log_slope = float(np.linalg.lstsq(D, logs, rcond=None)[0][0])
-    return {"negative": negative, "inside_last": float(inside[3 * n // 4 :].mean()), "slope_log1p": log_slope}
 
 
 def once(D: Array, y: Array) -> dict[str, float]:

@@ -14,6 +14,7 @@ from noiseworks.solvers.batched import solve_batch
 from noiseworks_experiments.parts.counts import line, tensor
 from noiseworks_experiments.parts.ex8_apples import apples
 from noiseworks_experiments.parts.ex8_logarithm import coverage
+from noiseworks_experiments.parts.ex8_zeros import zeros
 
 RATES = [0.5, 5.0, 20.0, 100.0, 1000.0]
 SAMPLERS = ["numpy", "torch", "negative_binomial"]
@@ -21,7 +22,8 @@ Array = NDArray[np.float64]
 
 
 def measure(cfg):
-    return {"draws": draws, "identity": identity, "coverage": coverage, "apples": apples}[cfg.measure](cfg)
+    measures = {"draws": draws, "identity": identity, "coverage": coverage, "apples": apples, "zeros": zeros}
+    return measures[cfg.measure](cfg)
 
 
 def draws(cfg) -> dict[str, Array]:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from noiseworks import studies as study
 from noiseworks.studies import Run, Runs
+from noiseworks_experiments.parts.ex8_theory import slope_variances
 
 TITLES = {
     "poisson": "the Poisson distribution",
@@ -20,8 +21,12 @@ def of_rate(runs: Runs, rate: float, sampler: str = "numpy") -> Run:
     return runs["ex8_draws"].one(sampler=sampler, rate=rate)
 
 
-def of_counts(runs: Runs, n: int, dispersion: float = 1.0, truth: str = "log") -> Run:
-    return runs["ex8_coverage"].one(truth=truth, num_observations=n, dispersion=dispersion)
+def of_counts(runs: Runs, n: int, truth: str = "log") -> Run:
+    return runs["ex8_coverage"].one(truth=truth, num_observations=n)
+
+
+def of_dispersed(runs: Runs, dispersion: float) -> Run:
+    return runs["ex8_overdispersed"].one(dispersion=dispersion)
 
 
 def covers(run: Run, how: str) -> study.Interval:
@@ -31,6 +36,13 @@ def covers(run: Run, how: str) -> study.Interval:
 def against_oracle(runs: Runs, name: str, spread: float) -> study.Interval:
     copies = runs["ex8_identity"].one(spread=spread).copies
     return study.variance_ratio(copies[name], copies["wls"])
+
+
+def added_variance(runs: Runs, spread: float) -> study.Interval:
+    """The variance of what the slope by least squares differs from the best linear one, over Fisher's bound: as that is
+    uncorrelated with the difference, it is what the variances differ by (Hausman 1978)."""
+    copies = runs["ex8_identity"].one(spread=spread).copies
+    return study.variance(copies["ols"] - copies["wls"], slope_variances(100, spread)["bound"])
 
 
 def descent(runs: Runs, link: str, lr: float, batch: int = 50) -> Run:

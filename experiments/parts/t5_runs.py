@@ -34,13 +34,28 @@ def errors(runs: Runs, part: str) -> Array:
 
 
 def risk(run: Run) -> Array:
-    """w_true by data.true_weights=null: w_j = (-1)^j c / (1 + j), |w_true| = data.signal = 2."""
+    return np.asarray(1 + (distance(run) ** 2).sum(axis=1))
+
+
+def distance(run: Run) -> Array:
+    """w - w_true (R, d), w_true by data.true_weights=null: w_j = (-1)^j c / (1 + j), |w_true| = data.signal = 2."""
     j = np.arange(sum(name.startswith("coefficient/") for name in run.copies))
     w_true = (-1.0) ** j / (1 + j)
     w_true *= 2 / np.linalg.norm(w_true)
     w = np.stack([run.copies[f"coefficient/x{i}"] for i in j], axis=1)
-    return np.asarray(1 + ((w - w_true) ** 2).sum(axis=1))
+    return np.asarray(w - w_true)
 
 
 def gain(runs: Runs, part: str, candidates: int) -> study.Interval:
     return study.mean(runs["t5_measures"].one(measure="winner").copies[f"{part}/{candidates}"])
+
+
+def as_drawn(runs: Runs, draws: int = 100, rows: int = 20) -> float:
+    """Mean error of the ridge with the least loss on `rows` validation rows: the risk of each fit, weighted by how
+    often rows drawn afresh choose it. On a row with noise e the fits err by e - x'(w - w_true), x ~ N(0, I)."""
+    rng, risks, chosen = np.random.default_rng(55), errors(runs, "risk"), []
+    away = np.stack([distance(runs["t5_ridge"].one({"optimizer.ridge": ridge})) for ridge in RIDGES], axis=-1)
+    for apart, risk in zip(away, risks.T):  # of a data set: (d, ridges), (ridges,)
+        x, e = rng.normal(size=(draws, rows, len(apart))), rng.normal(size=(draws, rows, 1))
+        chosen.append(risk[((e - x @ apart) ** 2).mean(axis=1).argmin(axis=1)].mean())
+    return float(np.mean(chosen))

@@ -29,6 +29,14 @@ def random_miss(valley: Valley, trials: int, points: int = 20_001) -> float:
     return float(np.trapezoid(np.abs(u - best) * density, u))
 
 
+def nearest_miss(valley: Valley, trials: int, points: int = 20_001) -> float:
+    """The mean distance on the axis of log lr from the best step to the nearest of `trials`, whatever its loss."""
+    low, high, best = np.log(LOW), np.log(HIGH), np.log(valley.best)
+    apart = np.linspace(0, high - low, points)
+    inside = np.minimum(best + apart, high) - np.maximum(best - apart, low)
+    return float(np.trapezoid((1 - inside / (high - low)) ** trials, apart))
+
+
 @lru_cache
 def expected(candidates: int, points: int = 1001) -> tuple[float, float]:
     """E of what the winner seems to gain, and of what it does: mean squared error less sigma^2 = 1, seen and true.

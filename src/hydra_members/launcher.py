@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hydra import version
 from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrides, run_job, setup_globals
+from hydra.errors import HydraException
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
@@ -34,6 +35,8 @@ class BatchLauncher(Launcher):
     composes_first = True  # says to the sweeper that no job runs before all of them have been checked
 
     def __init__(self, memory_gib: float, job_folders: bool, dry_run: bool) -> None:
+        if not memory_gib > 0:
+            raise HydraException(f"hydra.launcher.memory_gib={memory_gib} is no size; it must be a number above 0.")
         self.memory_gib = memory_gib
         self.job_folders = job_folders
         self.dry_run = dry_run

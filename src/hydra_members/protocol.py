@@ -65,6 +65,9 @@ class SweepTask(Protocol):
         """What the job of this configuration reads besides: name -> digest of its content. It belongs to the question
         that a sweep or a study answers, as the configuration does."""
 
+    def check_search_space(self, function: str) -> None:
+        """Raises where hydra.sweeper.custom_search_space names a function that is not to be imported."""
+
     def versions(self) -> Mapping[str, str]:
         """Of what jobs are run with: where a study goes on with others it is said, and no more."""
 
@@ -80,7 +83,9 @@ class SweepTask(Protocol):
         """The optuna.Study whose trials are the jobs of the sweep."""
 
 
-Offer = Literal["run_batch", "recover", "inputs", "versions", "confirming", "sweep_begins", "study_opened"]
+Offer = Literal[
+    "run_batch", "recover", "inputs", "versions", "check_search_space", "confirming", "sweep_begins", "study_opened"
+]
 
 
 def changed_input(before: Mapping[str, str], now: Mapping[str, str]) -> str | None:

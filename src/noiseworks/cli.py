@@ -15,10 +15,12 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from hydra_members.guard import guard
 from noiseworks.errors import FitFailed, UserError
 from noiseworks.paths import conf_folder
 from noiseworks.signals import Signals
 from noiseworks.sweep.beginning import begin_sweep, leave, sweep_folder
+from noiseworks.trust import Trust
 from noiseworks.versions import versions
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ class Command:
     """
 
     def __init__(self) -> None:
-        self.signals = Signals()
+        self.signals, self.trust = Signals(), Trust.of_this_process()
         self.wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
         self.sweep: DictConfig | None = None  # its whole configuration
         self.begun = Path()  # the folder in which the sweep began
@@ -45,6 +47,11 @@ class Command:
     def __getstate__(self) -> dict[str, Any]:
         """For processes that run jobs: studies stay where they are."""
         return self.__dict__ | {"study": None, "pieces": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """In such a process, before Hydra does anything for the job."""
+        self.__dict__ |= state
+        guard(self.trust)
 
     def __call__(self, cfg: DictConfig) -> Any:
         """One job. A sweep goes on when a job of it fails, so there the exception is Hydra's to keep."""
@@ -57,6 +64,7 @@ class Command:
         if in_sweep and self.sweep is None:  # by a sweeper of somebody else's
             self._sweep_of_others()
         try:
+            self.trust.environment(HydraConfig.get().job.env_set)
             return run_one_job(cfg, self.signals.check)
         except Exception as error:
             self.signals.check()
@@ -73,6 +81,7 @@ class Command:
         from noiseworks.sweep.batch import run_batch
 
         _collect_again()
+        self.trust.environment(HydraConfig.get().job.env_set)
         return run_batch(batch, self.signals.check)
 
     def recover(self, sweep_dir: str, numbers: Collection[int] | None) -> Sequence[EndedJob]:
@@ -84,8 +93,11 @@ class Command:
     def inputs(self, config: dict[str, Any]) -> Mapping[str, str]:
         from noiseworks.config.instantiation import Pieces
 
-        self.pieces = self.pieces or Pieces()
+        self.pieces = self.pieces or Pieces(self.trust)
         return dict(self.pieces.make(config, "data").inputs())
+
+    def check_search_space(self, function: str) -> None:
+        self.trust.search_space(function)
 
     def versions(self) -> Mapping[str, str]:
         return versions()
@@ -102,6 +114,9 @@ class Command:
         self.study = study
 
     def start(self) -> None:
+        if any(argument.startswith("--experimental-rerun") for argument in sys.argv[1:]):
+            raise UserError("--experimental-rerun loads a pickle, which may run anything; a run's config.yaml is text.")
+        guard(self.trust)
         try:
             hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="config")(self)()
         finally:
@@ -162,8 +177,13 @@ def _collect_again() -> None:
 
 
 def _explained(error: Exception) -> str | None:
-    if isinstance(error, (UserError, FitFailed)):
-        return str(error)
+    cause: BaseException | None = error
+    while cause is not None:  # Hydra wraps what is raised while it instantiates
+        if isinstance(cause, (UserError, FitFailed)):
+            return str(cause)
+        cause = cause.__cause__
+    if isinstance(error, ValueError) and str(error).startswith("Unable to configure"):  # in another process
+        return f"hydra.job_logging is not possible: {error}."
     from hydra_members.storage import without_passwords
     from noiseworks.config.explanations import explain
 

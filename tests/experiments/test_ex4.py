@@ -10,8 +10,9 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from noiseworks.paths import conf_folder
+from noiseworks_experiments.parts import ex4_bases, ex4_theory
 from noiseworks_experiments.parts import ex4_measure as ex4
-from noiseworks_experiments.parts import ex4_theory
+from noiseworks_experiments.parts import ex4_solver_claims as solver_claims
 
 
 def synthetic(n: int):
@@ -27,25 +28,36 @@ def test_the_law_of_the_features_and_the_truth():
     """5.2 standard errors of a covariance of 50,000 pairs are below 0.04."""
     data = synthetic(50_000)
     X = data.examples(0).X.numpy()
-    np.testing.assert_allclose(ex4_theory.truth(), data.w_true, rtol=1e-14)
+    np.testing.assert_allclose(ex4.truth(), data.w_true, rtol=1e-14)
     np.testing.assert_allclose(X @ ex4.NULL, 0, atol=1e-14)
-    np.testing.assert_allclose(X.T @ X / len(X), ex4_theory.covariance(), atol=0.04)
+    np.testing.assert_allclose(X.T @ X / len(X), ex4.covariance(), atol=0.04)
     np.testing.assert_allclose(ex4.features(50_000, np.random.default_rng(1)) @ ex4.NULL, 0, atol=1e-14)
 
 
 @pytest.mark.parametrize("sigma", [0.1, 0.5, 2.0])
 def test_one_noisy_copy_by_simulation(sigma):
-    """4000 fits by numpy; 5.2 standard errors."""
-    rng, n, R = np.random.default_rng(0), 15, 4000
-    X = np.stack([ex4.features(n, rng) for _ in range(R)])
-    y = X @ ex4_theory.truth() + rng.normal(size=(R, n))
-    noisy = X + sigma * rng.normal(size=X.shape)
-    w = np.linalg.solve(np.swapaxes(noisy, 1, 2) @ noisy, np.einsum("rnj,rn->rj", noisy, y)[..., None])[..., 0]
-    off = w - ex4_theory.truth()
-    for values, expected in zip(
-        ((w @ ex4.NULL) ** 2, ((off @ ex4_theory.covariance()) * off).sum(1)), ex4_theory.one_copy(sigma, n)
-    ):
+    """20,000 fits; 5.2 standard errors, beyond which the wrong theories lie."""
+    n, R = 15, 20_000
+    cfg = SimpleNamespace(measure="copies", num_observations=n, sigma=sigma, seed=0, replicates=R)
+    found = ex4.measure(cfg)
+    for values, expected in zip((found["null"] ** 2, found["clean"]), ex4_theory.one_copy(sigma, n)):
         assert abs(values.mean() - expected) < 5.2 * values.std() / R**0.5
+    wrong = ex4_theory.one_copy(sigma, n, n - 5)
+    assert abs((found["null"] ** 2).mean() - wrong[0]) > 5.2 * (found["null"] ** 2).std() / R**0.5
+
+
+def test_a_noisy_copy_is_fitted_by_least_squares(monkeypatch):
+    """One fit, and its prediction error from many clean rows, within a tenth."""
+    kept = {}
+    right = np.linalg.qr
+    monkeypatch.setattr(np.linalg, "qr", lambda A: kept.setdefault("noisy", A) is None or right(A))
+    cfg = SimpleNamespace(measure="copies", num_observations=30, sigma=0.5, seed=1, replicates=1)
+    found, rng = ex4.measure(cfg), np.random.default_rng([1, 30, 500])
+    y = ex4.features(30, rng) @ ex4.truth() + rng.normal(size=(1, 30))[0]
+    w = np.linalg.lstsq(kept["noisy"][0], y, rcond=None)[0]
+    assert found["null"][0] == pytest.approx(w @ ex4.NULL)
+    off = ex4.features(200_000, rng) @ (w - ex4.truth())
+    assert found["clean"][0] == pytest.approx((off**2).mean(), rel=0.1)
 
 
 def test_little_noise():
@@ -55,8 +67,9 @@ def test_little_noise():
     assert variance == pytest.approx(1e8 / 44, rel=1e-6)
 
 
-def solvers(design: str, solver: str, replicates: int = 8):
-    return ex4.measure(SimpleNamespace(measure="solvers", design=design, solver=solver, seed=0, replicates=replicates))
+def solvers(design: str, solver: str, replicates: int = 8, precision: str = "float64"):
+    own = {"measure": "solvers", "design": design, "solver": solver, "precision": precision}
+    return ex4.measure(SimpleNamespace(seed=0, replicates=replicates, **own))
 
 
 @pytest.mark.parametrize("design", ["twin", "sum", "wide", "wide_noisy", "1e2"])
@@ -75,6 +88,29 @@ def test_the_others_are_right_at_full_rank_only():
     assert np.isnan(solvers("wide", "qr")["distance"]).all()
 
 
+def test_float32_has_the_errors_of_its_eps():
+    """Within a factor of ten of 2^29 times those of float64; no digit left at 1e5."""
+    for solver in ("inverse", "cholesky", "qr"):
+        errors = [solvers("1e3", solver, 40, precision)["exact_distance"] for precision in ("float32", "float64")]
+        assert 2.0**29 / 10 < np.median(errors[0]) / np.median(errors[1]) < 2.0**29 * 10
+    assert solver_claims.gone(solvers("1e5", "cholesky", 40, "float32")["exact_distance"]).mean() > 0.9
+    assert not solver_claims.gone(solvers("1e5", "qr", 40, "float32")["exact_distance"]).any()
+    assert solver_claims.gone(np.array([np.nan, 0.2, 0.01])).tolist() == [True, True, False]
+
+
+def test_the_valley_is_flat_along_the_null_direction_only():
+    grids = {
+        design: ex4.measure(SimpleNamespace(measure="valley", design=design, seed=0, replicates=81))
+        for design in ("sum", "full")
+    }
+    for design, flat in (("sum", True), ("full", False)):
+        grid = grids[design]
+        ends = grid["rise"][np.isclose(grid["across"], 0) & ~np.isclose(grid["along"], 0)]
+        assert (np.abs(ends) < 1e-12).all() if flat else (ends > 0.01).all()
+        assert grid["rise"].min() > -1e-12
+        assert (grid["rise"][~np.isclose(grid["across"], 0)] > 0.01).all()
+
+
 def test_another_method_in_its_place_is_seen(monkeypatch):
     right = ex4.solve_by
     monkeypatch.setattr(ex4, "solve_by", lambda method, A, t: right("qr" if method == "svd" else method, A, t))
@@ -87,6 +123,29 @@ def test_residuals_and_condition_are_as_asked():
     np.testing.assert_allclose(X.T @ e, 0, atol=1e-14)
     X, w, e = ex4.problem("twin", np.random.default_rng(0))
     np.testing.assert_allclose(np.linalg.pinv(X, rcond=1e-9) @ (X @ w + e), w, atol=1e-12)
+
+
+def bases(stepper: str, start: float = 0.0, replicates: int = 3):
+    own = {"num_examples": 3, "num_features": 8, "num_steps": 600, "lr": 0.1, "stepper": stepper, "start": start}
+    return ex4.measure(SimpleNamespace(measure="bases", seed=0, replicates=replicates, **own))
+
+
+@pytest.mark.parametrize(("stepper", "stays"), [("sgd", True), ("lbfgs", True), ("adam", False), ("rmsprop", False)])
+def test_which_optimizers_stay_in_the_span_of_the_rows(stepper, stays):
+    found = bases(stepper)
+    for name in ("distance", "null", "turned"):
+        assert found[name].max() < 1e-4 if stays else found[name].min() > 1e-3
+    assert (bases(stepper, start=1.0)["null"].max() < 1e-10) == stays
+
+
+def test_data_sets_trained_as_one_parameter_are_trained_apart():
+    """Adam, on the first of three data sets alone."""
+    cfg = SimpleNamespace(stepper="adam", lr=0.1)
+    rng = np.random.default_rng(0)
+    X, y, order = rng.normal(size=(3, 4, 6)), rng.normal(size=(3, 4)), rng.integers(4, size=(50, 3))
+    together = ex4_bases.end(cfg, X, y, np.zeros((3, 6)), order)
+    alone = ex4_bases.end(cfg, X[:1], y[:1], np.zeros((1, 6)), order[:, :1])
+    np.testing.assert_allclose(together[0], alone[0], rtol=1e-12)
 
 
 def gram(law: str = "normal", n: int = 20, sigma: float = 2.0, replicates: int = 2000):
@@ -109,8 +168,14 @@ def test_degrees_of_freedom():
     """The trace of the hat matrix, and its estimate within 5.2 standard errors."""
     found, X = gram(), ex4.features(20, np.random.default_rng([0, 20]))
     trace = np.trace(X @ np.linalg.solve(X.T @ X + 80 * np.eye(5), X.T))
-    np.testing.assert_allclose(found["formula"], trace)
+    assert ex4_theory.degrees_of_freedom(0, 20, 80) == pytest.approx(trace)
     assert abs(found["degrees"].mean() - trace) < 5.2 * found["degrees"].std() / 2000**0.5
+
+
+def test_the_way_to_a_ridge_answer():
+    assert ex4_theory.way_to_ridge(0.25, 0.25) == pytest.approx(1)
+    assert ex4_theory.way_to_ridge(0.0025, 0.25) < 0.02
+    assert 0.4 < ex4_theory.way_to_ridge(0.125, 0.25) < 0.6 < 1.5 < ex4_theory.way_to_ridge(0.5, 0.25)
 
 
 def test_laws_of_noise():

@@ -7,8 +7,15 @@ import pytest
 from scipy import integrate, stats
 
 from noiseworks_experiments.parts import ex5_measure as ex5
-from noiseworks_experiments.parts import ex5_theory
-from noiseworks_experiments.parts.absolute import linear_program, multiplier, weighted_median
+from noiseworks_experiments.parts import ex5_theory, ex5_walks
+from noiseworks_experiments.parts.absolute import (
+    elemental_fits,
+    linear_program,
+    most_likely,
+    multiplier,
+    slope_variance,
+    weighted_median,
+)
 from noiseworks_experiments.parts.hopping import Hopping, absolute_gap, sharp_floor, squared_floor
 
 
@@ -26,15 +33,25 @@ def test_divergences_of_laplace_and_gauss():
 
 
 @pytest.mark.parametrize("law", ["laplace", "gaussian"])
-def test_mean_of_the_sign_sum(law):
-    """m(t) = E |x| (2 F(|x| t) - 1) by quadrature: what absolute_error has in closed form, through its own integral."""
+def test_the_slope_has_this_variance(law):
+    """Of 40,000 samples, and not that of two rows more."""
+    rng, R, n = np.random.default_rng(8), 40_000, 12
+    x, e = rng.normal(size=(R, n)), ex5.draw(law, (R, n), rng)
+    squares, due = weighted_median(e / x, np.abs(x)) ** 2, slope_variance(ex5_theory.DENSITIES[law].cdf, n)
+    assert abs(squares.mean() - due) < 4 * squares.std() / np.sqrt(R)
+    assert abs(squares.mean() - due * n / (n + 2)) > 8 * squares.std() / np.sqrt(R)
 
-    n, x = 40, np.linspace(0, 12, 1201)
+
+@pytest.mark.parametrize("law", ["laplace", "gaussian"])
+def test_the_variance_for_many_rows_is_that_of_a_normal_sum(law):
+    """P(slope > t) by the normal distribution of S = sum |x| sign(e - t |x|): mean -n m(t) and variance n (1 - m^2)."""
+    n, x = 640, np.linspace(0, 12, 1201)
     t = np.linspace(0, 12 / np.sqrt(n), 801)
     values = 2 * x * stats.norm.pdf(x) * (2 * ex5_theory.DENSITIES[law].cdf(np.outer(t, x)) - 1)
     m = integrate.simpson(values, x=x)
     tail = stats.norm.cdf(-np.sqrt(n) * m / np.sqrt(1 - m**2))
-    assert ex5_theory.absolute_error(law, n) == pytest.approx(n * integrate.simpson(4 * t * tail, x=t), rel=1e-6)
+    found = slope_variance(ex5_theory.DENSITIES[law].cdf, n)
+    assert found == pytest.approx(integrate.simpson(4 * t * tail, x=t), rel=1e-3)
 
 
 def test_efficiency_tends_to_its_limit():
@@ -62,8 +79,20 @@ def test_program_and_multipliers_of_a_median():
     assert multiplier(X, y, np.array([8.0])) == 2
 
 
+def test_the_best_of_all_planes_is_the_least_absolute_fit():
+    rng = np.random.default_rng(2)
+    X, y = np.c_[np.ones(9), rng.normal(size=(9, 2))], rng.laplace(size=9)
+    fits = elemental_fits(X, y)
+    assert fits.shape == (84, 3)
+    sums = np.abs(y - fits @ X.T).sum(axis=1)
+    assert sums.min() == pytest.approx(linear_program(X, y), rel=1e-12)
+    theta, scale = most_likely(X, y)
+    np.testing.assert_array_equal(theta, fits[sums.argmin()])
+    assert scale == pytest.approx(sums.min() / 9, rel=1e-6)
+
+
 def measured(law, n):
-    cfg = SimpleNamespace(seed=1, law=law, num_observations=n, replicates=30, samples=4)
+    cfg = SimpleNamespace(measure="estimators", seed=1, law=law, num_observations=n, replicates=30, rows=160)
     return ex5.measure(cfg)
 
 
@@ -76,6 +105,12 @@ def test_measure(law):
     assert found["program/absolute"] < 1e-9 < found["program/squared"]
     assert found["sum/squared"] < 1e-9 < found["sum/absolute"]
     assert found["groups/unique"] == 0
+    assert found["far/absolute"] < 1e-9 < min(found["far/squared"], found["across/absolute"])
+    for exact, other in (("location/median", "location/mean"), ("slope/weighted", "slope/unweighted")):
+        assert found[exact] < 1e-9 < found[other]
+    assert found["elemental/all"] < 1e-9 < found["elemental/hundred"]
+    assert found["likelihood/absolute"] < 1e-9 < found["likelihood/squared"]
+    assert found["likelihood/mean"] < 1e-6 < found["likelihood/root"]
     assert set(measured(law, 160)) == {"absolute", "squared"}
 
 
@@ -163,5 +198,53 @@ def test_rates_are_those_of_the_schedules():
 def test_the_true_weights_are_those_of_the_data():
     from noiseworks.data.synthetic import Synthetic
 
-    told = SimpleNamespace(true_weights=None, num_features=ex5_theory.D, signal=1.0)
-    np.testing.assert_allclose(ex5_theory.TRUE, Synthetic.w_true.fget(told).numpy(), rtol=1e-12)
+    told = SimpleNamespace(true_weights=None, num_features=ex5_walks.D, signal=1.0)
+    np.testing.assert_allclose(ex5_walks.TRUE, Synthetic.w_true.fget(told).numpy(), rtol=1e-12)
+
+
+# Steps of other kinds
+
+
+@pytest.fixture(scope="module")
+def walks():
+    """label noise -> what 60 walks end with."""
+    return {
+        noise: ex5.measure(SimpleNamespace(measure="walks", seed=3, replicates=60, label_noise=noise))
+        for noise in (1.0, 0.0)
+    }
+
+
+def near(values, due, errors=4.0):
+    return abs(values.mean() - due) < errors * values.std(ddof=1) / np.sqrt(len(values))
+
+
+@pytest.mark.parametrize("rule", ["constant", "inverse", "geometric"])
+def test_falling_steps_end_where_theory_says(walks, rule):
+    gap = absolute_gap(walks[1.0][f"distance/{rule}/1000"])
+    assert near(gap, ex5_theory.after(rule))
+    assert not near(gap, 2 * ex5_theory.after(rule))
+
+
+def test_the_corner_lowers_the_floor_by_what_theory_says(walks):
+    sharp = walks[1.0]["gap/corner_0"].mean()
+    for corner in (0.1, 0.5, 2.0):
+        assert walks[1.0][f"gap/corner_{corner:g}"].mean() / sharp == pytest.approx(
+            ex5_theory.rounded(corner), abs=0.04
+        )
+
+
+def test_on_exact_labels_who_arrives(walks):
+    ends = {rule: walks[0.0][f"distance/{rule}/1000"] for rule in ex5_walks.RULES}
+    assert max(ends[rule].max() for rule in ("polyak", "corner_0.1", "corner_0.5", "corner_2")) < 1e-9
+    assert ends["geometric"].max() < 1e-4 < ends["constant"].min()
+    assert near(walks[0.0]["hop/geometric"], ex5_theory.sharp_hop(0.99))
+    assert near(walks[0.0]["hop/inverse"], sharp_floor(5, 10))
+
+
+def test_polyaks_rate_by_a_million_steps(walks):
+    rng = np.random.default_rng(9)
+    a, c = np.abs(rng.normal(size=(10**6, 10))).mean(axis=1), rng.chisquare(4, size=10**6)
+    by_draws = -np.log1p(10 * a**2 / c) / 2
+    assert near(by_draws, ex5_theory.polyak_rate())
+    first, last = (np.log(walks[0.0][f"distance/polyak/{t}"]) for t in (20, 200))
+    assert near((last - first) / 180, ex5_theory.polyak_rate())

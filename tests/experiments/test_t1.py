@@ -10,12 +10,14 @@ from scipy import stats
 from noiseworks.config.experiment import load
 from noiseworks.noise import Contaminated, Gaussian
 from noiseworks.paths import experiments_folder
+from noiseworks_experiments.parts.absolute import slope_variance
 
 t1 = load(experiments_folder() / "t1_loss.py")
 
 
 def measured(column, mistake):
-    return t1.measure(SimpleNamespace(seed=2, replicates=6, num_observations=30, column=column, mistake=mistake))
+    settings = {"seed": 2, "replicates": 6, "num_observations": 30, "column": column, "mistake": mistake}
+    return t1.measure(SimpleNamespace(measure="outlier", **settings))
 
 
 def test_squared_loss_follows_and_absolute_loss_does_not():
@@ -41,24 +43,26 @@ def test_the_measure_by_hand():
     np.testing.assert_allclose(measured("label", 10.0)["squared"], np.abs(np.subtract(after, before)), rtol=1e-9)
 
 
-@pytest.mark.parametrize("ratio", [1.0, 10.0])
-def test_variances_are_those_of_the_noise(ratio):
+@pytest.mark.parametrize(("kind", "ratio"), [("clean", 1.0), ("bad", 10.0)])
+def test_variances_are_those_of_the_noise(kind, ratio):
+    """Of squared loss sigma^2 by draws; for many rows that of absolute loss tends to 1 / (4 f(0)^2 n)."""
     noise = Contaminated(share=t1.SHARE, ratio=ratio)
+    draws = noise.sample(torch.zeros(10**6, dtype=torch.float64), torch.Generator().manual_seed(0))
+    assert t1.variance("squared", kind) == pytest.approx(draws.var().item() / (t1.N - 2), rel=0.02)
     zero = torch.zeros(1, dtype=torch.float64)
     density = noise.nll(zero, zero).neg().exp().item()
-    assert t1.variance("absolute", ratio) == pytest.approx(1 / (4 * density**2), rel=1e-12)
-    draws = noise.sample(torch.zeros(10**6, dtype=torch.float64), torch.Generator().manual_seed(0))
-    assert t1.variance("squared", ratio) == pytest.approx(draws.var().item() * t1.N / (t1.N - t1.D - 2), rel=0.02)
-    assert t1.variance("absolute", 1.0) == pytest.approx(np.pi / 2)
+    share = t1.SHARE if kind == "bad" else 0.0
+    many = slope_variance(lambda e: (1 - share) * stats.norm.cdf(e) + share * stats.norm.cdf(e / ratio), 10**5)
+    assert 10**5 * many == pytest.approx(1 / (4 * density**2), rel=1e-3)
 
 
-def test_least_squares_has_that_variance():
-    """n sigma^2 / (n - d - 2): the mean of the diagonal of the inverse of a Wishart matrix, with a constant fitted."""
-    rng = np.random.default_rng(3)
-    X = rng.normal(size=(4000, 20, 4))
-    X -= X.mean(axis=1, keepdims=True)
-    diagonal = np.diagonal(np.linalg.inv(X.mT @ X), axis1=1, axis2=2).mean(axis=1)
-    assert abs(diagonal.mean() - 1 / (20 - 4 - 2)) < 4 * diagonal.std() / np.sqrt(4000)
+def test_slopes_have_these_variances():
+    found = t1.measure(SimpleNamespace(measure="contaminated", seed=4, replicates=40, samples=200))
+    assert len(found) == 4
+    for name, squares in found.items():
+        due = t1.variance(*name.split("/"))
+        assert abs(squares.mean() - due) < 4 * squares.std() / np.sqrt(len(squares))
+        assert abs(squares.mean() - due * 18 / 20) > 4 * squares.std() / np.sqrt(len(squares)) or "bad" in name
 
 
 def test_without_the_half():

@@ -49,6 +49,29 @@ def test_random_search_with_one_trial():
     assert t5_theory.random_miss(VALLEY, 1) == pytest.approx(by_hand, rel=1e-6)
 
 
+def test_the_nearest_of_some_trials():
+    """In the logarithm; with one trial it is the trial that is taken."""
+    assert t5_theory.nearest_miss(VALLEY, 1) == pytest.approx(t5_theory.random_miss(VALLEY, 1), rel=1e-6)
+    u = np.random.default_rng(4).uniform(np.log(t5.LOW), np.log(t5.HIGH), size=(20_000, 15))
+    found = np.abs(u - np.log(VALLEY.best)).min(axis=1)
+    assert abs(found.mean() - t5_theory.nearest_miss(VALLEY, 15)) < 5 * found.std() / math.sqrt(20_000)
+
+
+def test_rates_are_those_of_the_matrix_of_a_step():
+    """The largest eigenvalue of (w, last w) -> (w - lr S w + momentum (w - last w), w); at the best momentum it is a
+    double one, which is found slowly."""
+    X = np.random.default_rng(6).normal(size=(60, 2)) @ np.array([[1.0, 0.8], [0.0, 0.6]])
+    S = X.T @ X / 60
+    eigenvalues = np.linalg.eigvalsh(S)
+    for lr, momentum in t5.momenta(eigenvalues).values():
+        both = np.block([[(1 + momentum) * np.eye(2) - lr * S, -momentum * np.eye(2)], [np.eye(2), np.zeros((2, 2))]])
+        due = np.abs(np.linalg.eigvals(both)).max()
+        assert t5.rate(X, np.array([0.9, -0.4]), lr, momentum) == pytest.approx(due, abs=5e-3)
+    kappa = eigenvalues[1] / eigenvalues[0]
+    lr, momentum = t5.momenta(eigenvalues)["ball"]
+    assert np.sqrt(momentum) == pytest.approx((np.sqrt(kappa) - 1) / (np.sqrt(kappa) + 1))
+
+
 def test_a_bayesian_search_is_seeded():
     first, again, other = (t5.bayesian_search(VALLEY, [seed], 20) for seed in (0, 0, 1))
     assert first == again != other

@@ -117,29 +117,40 @@ def test_t3_distance_leaves_out_the_burn_in() -> None:
     assert t3.distance({"t3_floor": FakeSweep([run])}, 0.1).estimate == pytest.approx((1 + 4) / 2)
 
 
-@pytest.mark.parametrize("d", [5, 50, 80])
+@pytest.mark.parametrize("d", [4, 8, 10])
 def test_t6_error_on_new_examples_is_one_plus_the_trace_of_the_mean_inverse_wishart_matrix(d: int) -> None:
     spread = stats.invwishart(df=t6.N, scale=np.eye(d)).mean()  # E (X'X)^-1
     assert t6.test_error(d) == pytest.approx(1 + np.trace(spread), rel=1e-12)
 
 
-def test_t6_formulas_are_those_of_simulated_fits() -> None:
-    rng, d = np.random.default_rng(2), 50
-    fitted, new = [], []
-    for _ in range(200):
-        X, e = rng.normal(size=(t6.N, d)), rng.normal(size=t6.N)
-        error = np.linalg.lstsq(X, e, rcond=None)[0]
-        fitted.append(np.mean((e - X @ error) ** 2))
-        new.append(1 + error @ error)  # E (y - x'w)^2 for x ~ N(0, I)
-    near(np.array(fitted), t6.train_error(d))
-    near(np.array(new), t6.test_error(d))
-    far(np.array(new), 1 + d / t6.N)  # the same with n in place of n - d - 1
-    far(np.array(fitted), t6.test_error(d))
+def test_t6_measures_what_its_formulas_say() -> None:
+    cfg = {"measure": "errors", "seed": 2, "replicates": 2000, "num_examples": t6.N, "num_features": 8, "num_new": 50}
+    found = t6.measure(SimpleNamespace(**cfg))
+    near(found["train"], t6.train_error(8))
+    near(found["test"], t6.test_error(8))
+    far(found["test"], 1 + 8 / t6.N)  # the same with n in place of n - d - 1
+    far(found["train"], t6.test_error(8))
 
 
-def test_t6_reads_squared_errors() -> None:
-    sweep = FakeSweep([FakeRun(settings={"data.num_features": 5}, copies={"test/rmse": np.array([1.0, 2.0, 3.0])})])
-    assert t6.error({"t6_new": sweep}, "test", 5).estimate == pytest.approx(14 / 3)
+def test_t6_residuals_are_those_of_lstsq() -> None:
+    """One fit, with the same numbers drawn again."""
+    cfg = SimpleNamespace(seed=3, replicates=1, num_examples=16, num_features=4, num_new=5)
+    rng = np.random.default_rng([3, 16, 4])
+    X, new = rng.normal(size=(16, 4)), rng.normal(size=(5, 4))
+    y, y_new = X @ np.full(4, 0.5) + rng.normal(size=16), new @ np.full(4, 0.5) + rng.normal(size=5)
+    w = np.linalg.lstsq(X, y, rcond=None)[0]
+    found = t6.errors(cfg)
+    assert found["train"] == pytest.approx(np.mean((y - X @ w) ** 2))
+    assert found["test"] == pytest.approx(np.mean((y_new - new @ w) ** 2))
+
+
+@pytest.mark.parametrize("d", [4, 8, 10])
+def test_t6_wrong_theories_lie_beyond_two_margins(d: int) -> None:
+    for known, margin, wrong in (
+        (t6.train_error(d), t6.TRAIN_MARGIN, t6.wrong_on_rows(d)),
+        (t6.test_error(d), t6.TEST_MARGIN[d], t6.wrong_on_new(d)),
+    ):
+        assert min(abs(theory - known) for theory in wrong.values()) > 2 * margin
 
 
 def density(noise: str, mean: float = 3.0, scale: float = 2.0) -> dict[str, float]:
@@ -176,6 +187,24 @@ def test_t8_a_law_with_another_peak_or_a_product_of_correlated_examples_is_caugh
     peaks = [t8.worst(sweep.where(noise=noise), "density/peak", 1.0).estimate for noise in ("gaussian", "laplace")]
     assert peaks == pytest.approx([1, math.sqrt(math.pi / 2)])
     assert t8.worst(sweep, "density/peak", 1.0).estimate == peaks[1]
+
+
+def likeliest(law: str, assumed: float | None) -> float:
+    cfg = SimpleNamespace(measure="likeliest", law=law, assumed=assumed, num_examples=60, seed=5)
+    return float(t8.measure(cfg)["apart"])
+
+
+@pytest.mark.parametrize("assumed", [0.5, None])
+def test_t8_the_assumed_scale_moves_students_coefficients_only(assumed: float | None) -> None:
+    assert likeliest("gaussian", assumed) < t8.FOUND
+    assert likeliest("laplace", assumed) < t8.FOUND
+    assert (likeliest("student_t", assumed) < t8.FOUND) is (assumed is None)
+
+
+def test_t8_laws_are_scipys_but_for_a_constant() -> None:
+    r, scale = np.array([-3.0, 0.1, 2.0]), 1.7
+    for law, known in {"gaussian": stats.norm, "laplace": stats.laplace, "student_t": stats.t(t8.DF)}.items():
+        assert np.ptp(t8.LAWS[law](r, scale) + np.log(known.pdf(r / scale) / scale)) < 1e-12
 
 
 def test_t9_gradients_by_finite_differences() -> None:

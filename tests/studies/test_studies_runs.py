@@ -135,8 +135,8 @@ def edited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stale]:
 @pytest.mark.parametrize(
     ("experiment", "module", "old", "new"),
     [
-        ("ex1_estimators", "noiseworks_experiments.ex1_location", "rng.standard_t(5,", "rng.standard_t(4,"),
-        ("ex1_estimators", "noiseworks_experiments.ex1_location", "SIZES = [5,", "SIZES = [7,"),
+        ("ex1_estimators", "noiseworks_experiments.parts.ex1_measure", "rng.standard_t(5,", "rng.standard_t(4,"),
+        ("t6_new", "noiseworks_experiments.t6_prediction", "SIZES = [4,", "SIZES = [5,"),
         ("ex8_coverage", "noiseworks_experiments.parts.ex8_measure", '"coverage": coverage,', '"coverage": draws,'),
         ("ex8_coverage", "noiseworks_experiments.parts.ex8_logarithm", "y.any(axis=1)", "y.all(axis=1)"),
         ("ex8_coverage", "noiseworks_experiments.parts.ex8_logarithm", "A, B = 0.5, 0.8", "A, B = 0.5, 0.9"),

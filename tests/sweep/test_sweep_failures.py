@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from sweep_runs import DOUBLE, Left, artifacts, assert_same_contents, read_any, sweep
+from sweep_runs import DOUBLE, SMALL, Left, artifacts, assert_same_contents, read_any, sweep
 
 from command_line import QUIET
 
@@ -91,3 +91,15 @@ def test_a_sweep_in_which_all_fail(command, tmp_path):
     assert {run.info.status for run in left.children.values()} == {"FAILED"}
     assert [row["status"] for row in left.table] == ["FAILED", "FAILED"]
     assert not (left.path / "best").exists()
+
+
+@pytest.mark.parametrize("bad", ["noise.scale=1,1e-46", "data.signal=1,1e300"])
+def test_a_job_that_a_group_cannot_begin_with_fails_by_itself(command, tmp_path, bad):
+    """Its group is fitted again by halves; the reason is its own, without a tensor in it."""
+    left = sweep(command, tmp_path, *SMALL, "tracking=none", bad, "seed=0,1")
+    assert left.result.status == 1
+    assert [row["status"] for row in left.table] == ["FINISHED", "FINISHED", "FAILED", "FAILED"]
+    assert "2 of 4 jobs failed; job 2: noise.scale=" in left.result.err
+    assert "(in the units and the precision of the fit) is no scale" in left.result.err
+    assert "tensor" not in left.result.err
+    assert ".." not in left.result.err

@@ -36,7 +36,12 @@ class Plan:
         loader = settings.hydra_context.config_loader
         self.space = Space.read([*params, *arguments], conditional, old, loader)
         custom = settings.custom_search_space
-        self.extend: Callable[[DictConfig, Trial], None] | None = get_method(custom.lstrip(".")) if custom else None
+        self.extend: Callable[[DictConfig, Trial], None] | None = None
+        if custom:
+            check = offered(settings.task_function, "check_search_space")
+            if check is not None:
+                check(custom.lstrip("."))
+            self.extend = get_method(custom.lstrip("."))
         if not self.space.names and not custom:
             log.warning("Nothing is searched, so all trials are the same; say key=interval(...) or key=choice(...)")
         self.sampler = SamplerChoice(settings.sampler, self.space, custom is not None)

@@ -16,6 +16,7 @@ from hydra.utils import get_object, instantiate
 
 from noiseworks.config.renames import with_current_targets
 from noiseworks.errors import UserError
+from noiseworks.trust import Trust
 
 KINDS: dict[type, str] = {
     int: "a whole number",
@@ -81,6 +82,15 @@ def _fits(value: Any, kinds: Sequence[type]) -> bool:
     return type(value) in kinds
 
 
+BASES = {
+    "data": ("noiseworks.data.base.Data",),
+    "noise": ("noiseworks.noise.Noise",),
+    "model": ("noiseworks.model.Model",),
+    "optimizer": ("torch.optim.Optimizer", "noiseworks.exact.Exact"),
+    "schedule": ("noiseworks.train.schedules.Schedule",),
+    "trainer": ("noiseworks.train.settings.Settings",),
+    "tracking": ("noiseworks.tracking.settings.Untracked",),
+}
 Scalar = (bool, int, float, str, type(None))
 
 
@@ -89,7 +99,8 @@ class Pieces:
     milliseconds for each: what is equal is made once, and what differs only in plain values is made from the first of
     its kind, through the constructor, which checks them again."""
 
-    def __init__(self) -> None:
+    def __init__(self, trust: Trust | None = None) -> None:
+        self.trust = trust or Trust.of_this_process()
         self.made: dict[str, tuple[Any, dict[str, Any]]] = {}
         self.first: dict[str, Any] = {}
 
@@ -99,10 +110,19 @@ class Pieces:
         key = f"{name}{node!r}"
         if key not in self.made:
             node = with_current_targets(node)
+            self._check_targets(node, name)
             check_types(node, name)
             self.made[key] = (self._make(node, name), node)
         piece, config[name] = self.made[key]
         return piece
+
+    def _check_targets(self, node: dict[str, Any], name: str) -> None:
+        """Before anything is imported."""
+        for key, value in node.items():
+            if isinstance(value, dict):
+                self._check_targets(value, key)
+        if "_target_" in node:
+            self.trust.of_kind(node["_target_"], BASES.get(name, ("builtins.object",)))
 
     def _make(self, node: dict[str, Any], name: str) -> Any:
         plain = {k: v for k, v in node.items() if isinstance(v, Scalar) and not k.startswith("_")}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +30,8 @@ from noiseworks.train.schedules import Schedule
 from noiseworks.train.settings import Settings
 
 CRITERIA = {"exact/log_likelihood", "exact/aic", "exact/bic"}
+KEYS = ("task", "seed", "replicates", "objective", "constraints", "experiment", "hydra")
+SIZES = {"lr", "weight_decay", "momentum"}
 TASKS = ("fit", "measure")
 PIECES = ("data", "noise", "model", "optimizer", "schedule", "trainer", "tracking")
 
@@ -136,7 +140,7 @@ def make_job(cfg: DictConfig | dict[str, Any], choices: Mapping[str, str], piece
     if missing := sorted(_missing(config)):
         raise UserError(f"{missing[0]} is not set; it has no default. Say {missing[0]}=...")
     for key, least in {"seed": 0, "replicates": 1}.items():
-        if not isinstance(config[key], int) or config[key] < least:
+        if type(config[key]) is not int or config[key] < least:
             raise UserError(f"{key}={config[key]} is not possible; it must be a whole number from {least}.")
     if config["task"] not in TASKS:
         raise UserError(f"task={config['task']} is unknown; it must be {' or '.join(TASKS)}.")
@@ -149,6 +153,16 @@ def make_job(cfg: DictConfig | dict[str, Any], choices: Mapping[str, str], piece
     if job.data.fresh_noise and not job.measures:
         _check_steps(job)
     return job
+
+
+def check_added(overrides: Iterable[str], config: Mapping[str, Any]) -> None:
+    """Refuse a key that `+` puts beside the groups of a fit: nothing would read it. A measurement may have its own."""
+    for override in overrides:
+        key, _, value = override.lstrip("+").partition("=")
+        top = re.split(r"[./@]", key)[0]
+        if override.startswith("+") and config["task"] == "fit" and top not in (*PIECES, *KEYS):
+            known = ", ".join((*PIECES, *KEYS))
+            raise UserError(f"+{key}={value} would do nothing; the keys of a fit are {known}.")
 
 
 def _missing(node: dict[str, Any], prefix: str = "") -> Iterator[str]:
@@ -174,7 +188,11 @@ def _check_steps(job: Job) -> None:
 
 
 def _check_optimizer(job: Job) -> None:
-    """torch's optimizers check their settings when they are made."""
+    """torch's optimizers check their settings when they are made, but let nan pass."""
+    for key in SIZES & job.config["optimizer"].keys():
+        value = job.config["optimizer"][key]
+        if isinstance(value, float | int) and not 0 <= value < math.inf:
+            raise UserError(f"optimizer.{key}={value} is not possible; it must be a finite number of at least 0.")
     try:
         learning_rate(job.optimizer)
     except (ValueError, TypeError) as error:

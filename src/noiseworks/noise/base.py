@@ -236,14 +236,17 @@ class Noise(ABC):
 
 def positive(name: str, value: Scale, what: str, may_be_unset: bool = True) -> None:
     """Refuse a parameter of a noise model that is not a number above zero."""
+    shown: object = value
     if isinstance(value, Tensor):
-        ok = bool(((value > 0) & (value < float("inf"))).all())
+        good = (value > 0) & (value < float("inf"))
+        ok = bool(good.all())
+        shown = value if ok else f"{value[~good][0].item():g} (in the units and the precision of the fit)"
     elif value is None:
         ok = may_be_unset
     else:
         ok = isinstance(value, Real) and 0 < value < float("inf")
     if not ok:
-        raise UserError(f"noise.{what}={value} is no {what} for {name} noise; it must be a number above 0.")
+        raise UserError(f"noise.{what}={shown} is no {what} for {name} noise; it must be a number above 0.")
 
 
 def negative_log(distribution: Distribution, y: Tensor) -> Tensor:

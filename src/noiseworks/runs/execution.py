@@ -135,15 +135,25 @@ class _Work:
     def fitted(self, fits: Sequence[tuple[JobRequest, list[Member]]]) -> Iterator[JobResult]:
         try:
             outcome = self._outcome(fits)
-        except Exception as error:  # whatever it is, other groups go on
-            for of, members in fits:
-                yield self.failed(of, members[0].problem, error, count=False)
+        except Exception as error:  # whatever it is, the others go on
+            yield from self._halves(fits, error)
             return
         seconds, start = self._seconds() / len(fits), 0
         for of, members in fits:
             own = outcome.take(start, start + len(members))
             start += len(members)
             yield self._result(of, members[0].problem, own, None, seconds)
+
+    def _halves(self, fits: Sequence[tuple[JobRequest, list[Member]]], error: Exception) -> Iterator[JobResult]:
+        """A job that a group cannot be fitted with fails by itself: each half is fitted again, until it is found."""
+        self.under.watch.check()
+        if len(fits) == 1:
+            ((of, members),) = fits
+            yield self.failed(of, members[0].problem, error, count=False)
+            return
+        middle = len(fits) // 2
+        yield from self.fitted(fits[:middle])
+        yield from self.fitted(fits[middle:])
 
     def _outcome(self, fits: Sequence[tuple[JobRequest, list[Member]]]) -> Outcome:
         """Of all members; what the first job says of how it is fitted holds for all of them."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from noiseworks.config.instantiation import Pieces
-from noiseworks.config.job import make_job
+from noiseworks.config.job import check_added, make_job
 from noiseworks.errors import UserError
 from noiseworks.runs.execution import Circumstances, run_jobs
 from noiseworks.runs.journal import JOURNAL, swept_values
@@ -63,6 +63,7 @@ def _make_requests(batch: Batch) -> tuple[list[JobRequest], dict[int, Any]]:
     for given in batch.jobs:
         try:
             job = make_job(given.config, given.choices, pieces)
+            check_added(given.overrides, job.config)
             if batch.report is not None:
                 check_prunable(job)
         except UserError as error:

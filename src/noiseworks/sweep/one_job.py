@@ -11,7 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from noiseworks.config.job import make_job
+from noiseworks.config.job import check_added, make_job
 from noiseworks.errors import FitFailed, UserError
 from noiseworks.runs.execution import Circumstances, run_jobs
 from noiseworks.runs.journal import swept_values
@@ -30,6 +30,7 @@ def run_one_job(cfg: DictConfig, check: Callable[[], None]) -> Any:
     stop. A mistake that only the data reveal is an error of a single run, and a FAILED job of a sweep."""
     hydra, started = HydraConfig.get(), time.monotonic()
     job = make_job(cfg, hydra.runtime.choices)
+    check_added(hydra.overrides.task, job.config)
     sweep, num, swept = None, 0, dict[str, Any]()
     if hydra.mode == RunMode.MULTIRUN:
         sweep, num = SweepFolder(Path(hydra.sweep.dir).absolute()), int(hydra.job.num)

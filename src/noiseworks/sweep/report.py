@@ -41,7 +41,9 @@ def report_jobs(folder: Path, facts: StudyFacts | None, rows: Sequence[Row]) -> 
     figures = draw_sweep(folder / "sweep.png", rows, maximize)
     failed = [row for row in rows if row.failure is not None]
     complaint = (
-        f"{len(failed)} of {len(rows)} jobs failed; job {failed[0].job}: {failed[0].failure}." if failed else None
+        f"{len(failed)} of {len(rows)} jobs failed; job {failed[0].job}: {str(failed[0].failure).rstrip('.')}."
+        if failed
+        else None
     )
     best = best_setting([row for row in rows if facts is None or row.job < facts.confirms_from], maximize)
     noises = choose_noise(folder, rows) if facts is None else None

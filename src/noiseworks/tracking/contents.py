@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import math
+import os
 import re
 import socket
 from collections.abc import Iterator, Mapping
@@ -60,9 +61,16 @@ def origin() -> dict[str, str]:
 
     tags = {f"version.{name}": version for name, version in versions().items()}
     tags |= {"mlflow.source.name": "noiseworks", "mlflow.source.type": "LOCAL", "host": socket.gethostname()}
-    tags["mlflow.user"] = getpass.getuser()
+    tags["mlflow.user"] = _user()
     commit = git_commit()
     return tags if commit is None else {**tags, "mlflow.source.git.commit": commit}
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's, without a name
+        return str(os.getuid())
 
 
 def mlflow_name(key: str) -> str:

@@ -131,7 +131,8 @@ def undisturbed() -> Iterator[None]:
 def git_commit() -> str | None:
     """The commit of the folder the command was typed in, with -dirty if it has changes; None outside git."""
     try:
-        command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+        command = ["git", "-c", "core.fsmonitor=false", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+        # fsmonitor: a program that a repository's own settings name
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None

@@ -50,6 +50,7 @@ class Monitor(pl.Callback):
         self.curves: Points = defaultdict(list)
         self.failures: dict[int, str] = {}
         self.path: list[Tensor] = []
+        self.bar = tqdm(disable=True)  # an exception may come before there is one
 
     def on_fit_start(self, trainer: pl.Trainer, module: LinearRegression) -> None:  # type: ignore[override]
         K = len(module.theta)

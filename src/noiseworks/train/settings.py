@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ class Settings:
             raise UserError(f"trainer.precision={self.precision} is unknown; it must be one of {', '.join(DTYPES)}.")
         if self.max_epochs < 1:
             raise UserError(f"trainer.max_epochs={self.max_epochs} is too few; it must be at least 1.")
+        if not 0 <= self.min_delta < math.inf:
+            raise UserError(f"trainer.min_delta={self.min_delta} is not possible; it must be a number of at least 0.")
         if self.patience is not None and self.patience < 1:
             raise UserError(f"trainer.patience={self.patience} is too few epochs; it must be at least 1, or null.")
 
