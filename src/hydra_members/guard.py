@@ -28,15 +28,19 @@ class NameCheck(Protocol):
         """A class of handlers or formatters."""
 
 
-def guard(check: NameCheck) -> None:
-    """For this process, and for all that Hydra composes, instantiates and logs from now on; once is enough."""
-    _guard_instantiation(check)
-    _guard_packages(check)
-    _guard_logging(check)
+def guard(check: NameCheck) -> Callable[[], None]:
+    """For this process, and for all that Hydra composes, instantiates and logs from now on; what it returns ends it."""
+    undo = [_guard_instantiation(check), _guard_packages(check), _guard_logging(check)]
+
+    def end() -> None:
+        for each in undo:
+            each()
+
+    return end
 
 
-def _guard_instantiation(check: NameCheck) -> None:
-    resolve: Callable[..., Any] = _plain(_instantiate2._resolve_target)
+def _guard_instantiation(check: NameCheck) -> Callable[[], None]:
+    resolve: Callable[..., Any] = _instantiate2._resolve_target
 
     def resolve_target(target: Any, full_key: str) -> Any:
         name = target if isinstance(target, str) else f"{target.__module__}.{target.__qualname__}"
@@ -45,36 +49,32 @@ def _guard_instantiation(check: NameCheck) -> None:
         check.made_of(name, found)
         return found
 
-    _instantiate2._resolve_target = _marked(resolve_target, resolve)
+    return _put(_instantiate2, "_resolve_target", resolve_target)
 
 
-def _guard_packages(check: NameCheck) -> None:
-    begin: Callable[..., None] = _plain(ImportlibResourcesConfigSource.__init__)
+def _guard_packages(check: NameCheck) -> Callable[[], None]:
+    begin: Callable[..., None] = ImportlibResourcesConfigSource.__init__
 
     def init(self: Any, provider: str, path: str) -> None:
         begin(self, provider, path)
         check.package(self.path)
 
-    ImportlibResourcesConfigSource.__init__ = _marked(init, begin)  # type: ignore[method-assign]
+    return _put(ImportlibResourcesConfigSource, "__init__", init)
 
 
-def _guard_logging(check: NameCheck) -> None:
+def _guard_logging(check: NameCheck) -> Callable[[], None]:
     """By `resolve` comes every `class`, `()` and `ext://`."""
-    resolve: Callable[..., Any] = _plain(HydraDictConfigurator.resolve)
+    resolve: Callable[..., Any] = HydraDictConfigurator.resolve
 
     def resolve_name(self: Any, s: str) -> Any:
         if s not in STREAMS:
             check.of_logging(s)
         return resolve(self, s)
 
-    HydraDictConfigurator.resolve = _marked(resolve_name, resolve)  # type: ignore[method-assign]
+    return _put(HydraDictConfigurator, "resolve", resolve_name)
 
 
-def _plain(function: Any) -> Any:
-    """Without what an earlier guard has put around it."""
-    return getattr(function, "guarded", function)
-
-
-def _marked(function: Any, inner: Any) -> Any:
-    function.guarded = inner
-    return function
+def _put(owner: Any, name: str, function: Callable[..., Any]) -> Callable[[], None]:
+    before = getattr(owner, name)
+    setattr(owner, name, function)
+    return lambda: setattr(owner, name, before)

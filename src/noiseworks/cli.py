@@ -116,10 +116,11 @@ class Command:
     def start(self) -> None:
         if any(argument.startswith("--experimental-rerun") for argument in sys.argv[1:]):
             raise UserError("--experimental-rerun loads a pickle, which may run anything; a run's config.yaml is text.")
-        guard(self.trust)
+        end_guard = guard(self.trust)
         try:
             hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="config")(self)()
         finally:
+            end_guard()
             self.signals.check()
 
     def end_sweep(self, error: BaseException | None) -> str | None:

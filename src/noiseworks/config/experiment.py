@@ -102,14 +102,17 @@ def load(path: Path) -> ModuleType:
 
 
 def file_of(experiment: str) -> Path:
-    """ex4_gram belongs to the exercise whose file begins with ex4_; of names that are not shipped to the one in the
-    working folder whose name it is, or begins with: mine_pi.py, of mine_pi and mine_pi_fine."""
+    """ex4_gram belongs to the exercise whose file begins with ex4_; a name that is not shipped to the file of the working
+    folder that it names or begins with (mine_pi.py, of mine_pi and mine_pi_fine), else to the only mine_*.py."""
     prefix = experiment.partition("_")[0]
     if shipped := sorted(experiments_folder().glob(f"{prefix}_*.py")):
         return shipped[0]
-    own = (path for path in (Path.cwd() / "experiments").glob("*.py") if f"{experiment}_".startswith(f"{path.stem}_"))
-    if found := sorted(own, key=lambda path: len(path.stem)):
-        return found[-1]
+    own = Path.cwd() / "experiments"
+    named = [path for path in own.glob("*.py") if f"{experiment}_".startswith(f"{path.stem}_")]
+    if named:
+        return max(named, key=lambda path: len(path.stem))
+    if len(alike := list(own.glob(f"{prefix}_*.py"))) == 1:
+        return alike[0]
     raise UserError(
         f"task=measure: there is no file experiments/{prefix}_*.py, which would define measure(cfg) for "
         f"experiment={experiment}."

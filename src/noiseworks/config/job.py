@@ -156,11 +156,14 @@ def make_job(cfg: DictConfig | dict[str, Any], choices: Mapping[str, str], piece
 
 
 def check_added(overrides: Iterable[str], config: Mapping[str, Any]) -> None:
-    """Refuse a key that `+` puts beside the groups of a fit: nothing would read it. A measurement may have its own."""
+    """Refuse a key that `+` puts beside the groups of a fit, and no other override refers to: nothing would read it. A
+    measurement may have its own."""
+    overrides = list(overrides)
     for override in overrides:
         key, _, value = override.lstrip("+").partition("=")
         top = re.split(r"[./@]", key)[0]
-        if override.startswith("+") and config["task"] == "fit" and top not in (*PIECES, *KEYS):
+        read = top in (*PIECES, *KEYS) or any(re.search(rf"\$\{{.*\b{re.escape(top)}\b", each) for each in overrides)
+        if override.startswith("+") and config["task"] == "fit" and not read:
             known = ", ".join((*PIECES, *KEYS))
             raise UserError(f"+{key}={value} would do nothing; the keys of a fit are {known}.")
 
