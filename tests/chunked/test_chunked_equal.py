@@ -18,7 +18,7 @@ from noiseworks.noise import (
     NegativeBinomial,
     Poisson,
 )
-from soaked import only
+from soaked import every, only
 
 PLAIN = ["a", "b", "year", "children", "town"]
 NOISES = {
@@ -97,7 +97,7 @@ def test_standard_errors(tmp_path, name, method):
     assert_equal(held(path, free, **settings), streamed(path, free, **settings), errors=1e-8)
 
 
-@pytest.mark.parametrize("method", ["information", "HC0", "HC1"])
+@pytest.mark.parametrize("method", every(3, ["HC0", "information", "HC1"]))
 def test_standard_errors_of_rounded_prices(tmp_path, method):
     """What they say of the coefficients and of the scale is correlated, also by the model."""
     noise = IntervalLogNormal()

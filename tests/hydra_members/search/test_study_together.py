@@ -35,7 +35,7 @@ def check_shared(kept: Kept, n: int) -> None:
     assert len({trial.params["optimizer.lr"] for trial in kept.trials}) == n
 
 
-@pytest.mark.parametrize("n", [16, SOAK])
+@pytest.mark.parametrize("n", [8, SOAK])
 def test_in_a_file(command, folder, n):
     check_shared(share(command, folder, n, "optuna.log"), n)
 
