@@ -102,8 +102,9 @@ def load(path: Path) -> ModuleType:
 
 
 def file_of(experiment: str) -> Path:
-    """ex4_gram belongs to the exercise whose file begins with ex4_; a name that is not shipped to the file of the working
-    folder that it names or begins with (mine_pi.py, of mine_pi and mine_pi_fine), else to the only mine_*.py."""
+    """ex4_gram belongs to the exercise whose file begins with ex4_; a name that is not shipped to the file of the
+    working folder that it names or begins with (mine_pi.py, of mine_pi and mine_pi_fine), else to the only mine_*.py.
+    """
     prefix = experiment.partition("_")[0]
     if shipped := sorted(experiments_folder().glob(f"{prefix}_*.py")):
         return shipped[0]
