@@ -155,6 +155,19 @@ def test_rows_that_lack_a_value_are_left_out_with_their_levels(tmp_path):
     assert whole.lacks["town"] == 300
 
 
+def test_numbers_that_are_levels(tmp_path):
+    """In the order of their size, whichever come first."""
+    given = drawn(Gaussian(), 6_000)
+    given["children"] = np.where(np.arange(6_000) < 3_000, given["children"] + 9, given["children"])
+    path = write(tmp_path / "folder", given, files=3)
+    settings = {"features": PLAIN, "categorical": ["children"]}
+    kept, stream = held(path, Gaussian(), **settings), streamed(path, Gaussian(), **settings)
+    assert_equal(kept, stream)
+    levels = table(path, None, **settings).examples(0).columns[PLAIN.index("children")].levels
+    assert levels == tuple(map(str, sorted(map(int, levels))))
+    assert levels == table(path, 1, **settings).chunks(Passes(6_000, quiet=True)).head.columns[3].levels
+
+
 def test_a_folder_is_its_files_one_after_the_other(tmp_path):
     given = drawn(Poisson(link="log"), 5_000)
     alone, folder = write(tmp_path / "t.parquet", given), write(tmp_path / "folder", given, files=4)

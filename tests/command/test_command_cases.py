@@ -53,6 +53,22 @@ def test_a_sentence_that_is_true(command, tmp_path, name):
     assert re.search(said, result.err), result.err
 
 
+def test_numbers_that_are_levels(command, tmp_path):
+    """lm(Price ~ factor(Cylinders) + Horsepower): five indicators, of 4, 5, 6, 8 and rotary, and a slope."""
+    own = ["data.features=[Cylinders,Horsepower]", "data.categorical=[Cylinders]"]
+    command(tmp_path, *EXACT, *table("Cars93_cylinders_rotary.csv", "Price"), *own).succeeded()
+    frame = pd.read_csv(CASES / "Cars93_cylinders_rotary.csv")
+    columns = {"intercept": np.ones(len(frame))}
+    columns |= {f"Cylinders={v}": (frame["Cylinders"] == v).to_numpy(float) for v in ("4", "5", "6", "8", "rotary")}
+    columns |= {"Horsepower": frame["Horsepower"].to_numpy(float)}
+    expected = np.linalg.lstsq(np.column_stack(list(columns.values())), frame["Price"], rcond=None)[0]
+    assert read(tmp_path, "coefficients.json")["coefficients"] == pytest.approx(dict(zip(columns, expected)), rel=1e-9)
+    wrong = command(tmp_path, *EXACT, *table("Cars93_cylinders_rotary.csv", "Price"), "data.categorical=[Cylindres]")
+    assert wrong.status == 2
+    assert "data.categorical: Cylindres is no feature of" in wrong.err
+    assert "did you mean Cylinders?" in wrong.err
+
+
 def test_rows_that_were_left_out_are_counted(command, tmp_path):
     result = command(tmp_path, *EXACT, *table("na_level_dropped.csv"), "data.missing=drop").succeeded()
     assert "fitted on 24 of 30 rows, 6 lack a value, in " in result.out

@@ -15,7 +15,17 @@ import pyarrow.compute as pc
 import torch
 
 from noiseworks.data.base import Column, Examples, renumbered, written_out
-from noiseworks.data.columns import Roles, category_order, is_text, plain, refuse_text, stray, stray_text
+from noiseworks.data.columns import (
+    Roles,
+    as_categories,
+    by_size,
+    category_order,
+    is_text,
+    plain,
+    refuse_text,
+    stray,
+    stray_text,
+)
 from noiseworks.data.encoding import (
     MAX_LEVELS,
     design,
@@ -81,6 +91,7 @@ class TableChunks:
     def _examples(self, table: pa.Table, start: int) -> Examples:
         """The rows of this table, the first of which is number `start` of the file, from 0, as `encode` has them."""
         head, roles, source = self.head, self.roles, self.head.source
+        table = as_categories(table, roles.categorical)
         features = {column.name for column in head.columns}
         plain_columns = {name: plain(table[name], name, source, name in features) for name in table.column_names}
         for key, name in roles.named().items():
@@ -174,6 +185,7 @@ def survey(files: ParquetRows, roles: Roles, missing: str, source: str, memory: 
             raise no_rows(files.path)
         features = roles.choose(files.schema.names, source)
         empty = files.schema.empty_table()
+        empty = as_categories(empty, roles.categorical)
         text = [name for name in features if is_text(plain(empty[name], name, source))]
         looked_at = used_columns(roles, features) if missing == "drop" else text
         found = _Survey(roles, missing, source, {name: Counter() for name in text})
@@ -212,6 +224,7 @@ class _Survey:
     lacks: Counter[str] = field(default_factory=Counter)
 
     def add(self, table: pa.Table) -> None:
+        table = as_categories(table, self.roles.categorical)
         with counted_from(self.gone_by):
             columns = {name: plain(table[name], name, self.source, name in self.counts) for name in table.column_names}
             kept, rows = complete(columns, self.missing, self.source)
@@ -233,6 +246,8 @@ class _Survey:
 
     def levels(self, name: str) -> tuple[str, ...]:
         counts, order = self.counts[name], self.orders.get(name)
+        if name in self.roles.categorical and order is not None:
+            order = sorted(order, key=by_size)
         if order is None and (bad := stray(counts)):
             raise stray_text(name, self.source, f"also '{min(bad)}'")
         return levels(counts, name, self.source, order)

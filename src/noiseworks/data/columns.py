@@ -42,6 +42,7 @@ class Roles:
     offset: str | None = None
     weights: str | None = None
     exposure: str | None = None
+    categorical: tuple[str, ...] = ()  # features that are levels although they look like numbers
     frequency: bool = False  # the weights are counts: so many rows that are alike
 
     def named(self) -> dict[str, str]:
@@ -72,6 +73,7 @@ class Roles:
         """The columns that are features, in order."""
         self.check(names, source)
         if self.features is not None:
+            self._check_categorical(self.features, source)
             return list(self.features)
         features = [name for name in names if name not in self.named().values()]
         if not features:
@@ -84,7 +86,30 @@ class Roles:
                 f"Column {names.index('') + 1} of {source} has no name (row numbers?); "
                 "give it one, or list the columns to use in data.features."
             )
+        self._check_categorical(features, source)
         return features
+
+    def _check_categorical(self, features: Sequence[str], source: str) -> None:
+        for name in self.categorical:
+            if name not in features:
+                raise UserError(not_there(f"data.categorical: {name} is no feature of {source}", name, features))
+
+
+def as_categories(table: pa.Table, names: Sequence[str]) -> pa.Table:
+    """These columns as categories of text, numbers in the order of their size before other text."""
+    for name in names:
+        if name in table.column_names and not pa.types.is_dictionary(table[name].type):
+            text = pc.cast(table[name], pa.string()).combine_chunks()
+            ordered = sorted((value for value in pc.unique(text).to_pylist() if value is not None), key=by_size)
+            codes = pc.index_in(text, pa.array(ordered, pa.string()))
+            category = pa.DictionaryArray.from_arrays(codes, pa.array(ordered, pa.string()), ordered=True)
+            at = table.column_names.index(name)
+            table = table.set_column(at, name, pa.chunked_array([category]))
+    return table
+
+
+def by_size(value: str) -> tuple[bool, float, str]:
+    return (False, float(value), value) if is_number(value) else (True, 0.0, value)
 
 
 def category_order(column: pa.ChunkedArray) -> list[str] | None:

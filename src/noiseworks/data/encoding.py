@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from noiseworks.data.base import Column, Examples, written_out
-from noiseworks.data.columns import Roles, category_order, is_text, plain, refuse_stray_text, refuse_text
+from noiseworks.data.columns import Roles, as_categories, category_order, is_text, plain, refuse_stray_text, refuse_text
 from noiseworks.errors import UserError
 
 MAX_LEVELS = 100
@@ -26,6 +26,7 @@ def encode(table: pa.Table, roles: Roles, missing: str, source: str) -> Examples
     Rows in messages count from 1 after the header, rows that are left out included.
     """
     features = roles.choose(table.column_names, source)
+    table = as_categories(table, roles.categorical)
     used = list(dict.fromkeys([*roles.named().values(), *features]))
     columns = {name: plain(table[name], name, source, name in features) for name in used}
     for key, name in roles.named().items():

@@ -35,6 +35,7 @@ class Table(Data):
     offset: str | None
     weights: str | None
     exposure: str | None = None
+    categorical: Sequence[str] | None = None
     weight_kind: str = "precision"
     memory_mb: int | None = None  # None: all rows are read, however many
 
@@ -53,8 +54,9 @@ class Table(Data):
             raise UserError("data.weight_kind=frequency says what data.weights is; say data.weights=COLUMN, too.")
         if self.memory_mb is not None and self.memory_mb < 1:
             raise UserError(f"data.memory_mb={self.memory_mb} is no memory; it must be at least 1, or null.")
-        if isinstance(self.features, str):
-            raise UserError(f"data.features={self.features} is no list; say data.features=[{self.features}].")
+        for key in ("features", "categorical"):
+            if isinstance(value := getattr(self, key), str):
+                raise UserError(f"data.{key}={value} is no list; say data.{key}=[{value}].")
 
     def examples(self, replicate: int) -> Examples:
         path = self.file
@@ -102,7 +104,9 @@ class Table(Data):
         features = None if self.features is None else tuple(map(str, self.features))
         one = {key: getattr(self, key) for key in ("offset", "weights", "exposure")}
         names = {key: None if name is None else str(name) for key, name in one.items()}
-        return Roles(str(self.target), features, frequency=self.weight_kind == "frequency", **names)
+        categorical = tuple(map(str, self.categorical or ()))
+        frequency = self.weight_kind == "frequency"
+        return Roles(str(self.target), features, categorical=categorical, frequency=frequency, **names)
 
 
 @lru_cache(maxsize=8)  # the members of a group read a file once, and once more when it has changed
