@@ -82,14 +82,16 @@ def expected_gain(last: Array, exponent: float, fold: NDArray[np.int_]) -> Array
 
 def expected_nll(x: Array, variance: Array, fold: NDArray[np.int_]) -> Array:
     """Of least squares on x and a constant, fitted to the other folds with noise of these variances: up to a constant
-    log(s^2) / 2 + (variance + that of the line) / (2 s^2), s^2 what is expected to be left."""
+    E log(s^2) / 2 + (variance + that of the line) E 1 / (2 s^2), s^2 what is left. Its mean is m, and its variance m^2 c,
+    c = 2 sum v^2 / (sum v)^2, v the variances of the residuals: E log s^2 = log m - c / 2, E 1 / s^2 = (1 + c) / m."""
     D, found = np.column_stack((np.ones(len(x)), x)), np.zeros(len(x))
     for k in np.unique(fold):
         train, out = fold != k, fold == k
         A = np.linalg.pinv(D[train])
-        left = variance[train] @ (1 - (D[train] * A.T).sum(axis=1)) / train.sum()
+        residual = variance[train] * (1 - (D[train] * A.T).sum(axis=1))
+        left, c = residual.mean(), 2 * (residual @ residual) / residual.sum() ** 2
         line = (D[out] @ A) ** 2 @ variance[train]
-        found[out] = np.log(left) / 2 + (variance[out] + line) / (2 * left)
+        found[out] = np.log(left) / 2 - c / 4 + (variance[out] + line) * (1 + c) / (2 * left)
     return found
 
 
