@@ -82,7 +82,7 @@ def expected_gain(last: Array, exponent: float, fold: NDArray[np.int_]) -> Array
 
 def expected_nll(x: Array, variance: Array, fold: NDArray[np.int_]) -> Array:
     """Of least squares on x and a constant, fitted to the other folds with noise of these variances: up to a constant
-    E log(s^2) / 2 + (variance + that of the line) E 1 / (2 s^2), s^2 what is left. Its mean is m, and its variance m^2 c,
+    E log(s^2) / 2 + (variance + that of the line) E 1 / (2 s^2), s^2 what is left, of mean m and variance m^2 c, where
     c = 2 sum v^2 / (sum v)^2, v the variances of the residuals: E log s^2 = log m - c / 2, E 1 / s^2 = (1 + c) / m."""
     D, found = np.column_stack((np.ones(len(x)), x)), np.zeros(len(x))
     for k in np.unique(fold):
