@@ -97,6 +97,11 @@ def changed_input(before: Mapping[str, str], now: Mapping[str, str]) -> str | No
     return f"the data were {old}, and are {new} now"
 
 
+def other_versions(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """Those that differ from what they were, in words."""
+    return [f"{name} {old} ({now[name]} here)" for name, old in before.items() if now.get(name, old) != old]
+
+
 def offered(task: Any, name: Offer) -> Callable[..., Any] | None:
     """An attribute of SweepTask; None if this task function has none."""
     return getattr(task, name, None)

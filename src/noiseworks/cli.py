@@ -16,11 +16,11 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from hydra_members.guard import guard
+from noiseworks.config.trust import Trust
 from noiseworks.errors import FitFailed, UserError
 from noiseworks.paths import conf_folder
 from noiseworks.signals import Signals
 from noiseworks.sweep.beginning import begin_sweep, leave, sweep_folder
-from noiseworks.trust import Trust
 from noiseworks.versions import versions
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from optuna.storages import BaseStorage, InMemoryStorage
 
-from hydra_members.protocol import changed_input
+from hydra_members.protocol import changed_input, other_versions
 from hydra_members.resume import work_in
 from hydra_members.search.sampler import fresh_seed
 from hydra_members.storage import alone
@@ -130,11 +130,7 @@ def _compare(name: str, about: About, request: StudyRequest) -> None:
             f"hydra.sweeper.study_name={name} has trials on other data: {changed}. Another name begins afresh; without"
             " one other data are another study."
         )
-    there, here = about.versions, request.versions
-    others = [
-        f"{each} {there[each]} ({here[each]} here)" for each in there if here.get(each, there[each]) != there[each]
-    ]
-    if others:
+    if others := other_versions(about.versions, request.versions):
         log.warning(f"The study {name} was begun with {', '.join(others)}")
 
 

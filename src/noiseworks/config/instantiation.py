@@ -15,8 +15,8 @@ from hydra.errors import InstantiationException
 from hydra.utils import get_object, instantiate
 
 from noiseworks.config.renames import with_current_targets
+from noiseworks.config.trust import Trust
 from noiseworks.errors import UserError
-from noiseworks.trust import Trust
 
 KINDS: dict[type, str] = {
     int: "a whole number",

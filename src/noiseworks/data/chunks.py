@@ -184,8 +184,7 @@ def survey(files: ParquetRows, roles: Roles, missing: str, source: str, memory: 
         if not files.num_rows:
             raise no_rows(files.path)
         features = roles.choose(files.schema.names, source)
-        empty = files.schema.empty_table()
-        empty = as_categories(empty, roles.categorical)
+        empty = as_categories(files.schema.empty_table(), roles.categorical)
         text = [name for name in features if is_text(plain(empty[name], name, source))]
         looked_at = used_columns(roles, features) if missing == "drop" else text
         found = _Survey(roles, missing, source, {name: Counter() for name in text})

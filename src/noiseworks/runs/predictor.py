@@ -11,10 +11,10 @@ import torch
 from hydra.utils import get_object
 
 from noiseworks.config.renames import current
+from noiseworks.config.trust import Trust
 from noiseworks.data.base import Column
 from noiseworks.data.scaling import Scaling
 from noiseworks.errors import UserError
-from noiseworks.trust import Trust
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,7 +16,7 @@ from noiseworks.runs.artifacts import to_json
 from noiseworks.runs.figures import draw_all
 from noiseworks.runs.predictor import to_json as predictor
 from noiseworks.runs.result import JobResult, mean_of_all
-from noiseworks.sweep.settings import SEEDS, best_setting
+from noiseworks.sweep.ranking import SEEDS, best_setting
 from noiseworks.tracking.parents import SweepFolder
 
 MOST_KEPT = 200  # settings

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from noiseworks.runs.figures import BLUE, ORANGE
 from noiseworks.runs.journal import Row
-from noiseworks.sweep.settings import varied
+from noiseworks.sweep.ranking import varied
 from noiseworks.sweep.table import name_of_objective
 
 MOST_PANELS = 6

@@ -17,7 +17,7 @@ from noiseworks.runs import journal
 from noiseworks.runs.artifacts import to_json
 from noiseworks.runs.held_out import Array, HeldOut, noise_key
 from noiseworks.runs.journal import Row
-from noiseworks.sweep.settings import varied
+from noiseworks.sweep.ranking import varied
 from noiseworks.sweep.table import best_first, cell, name_of_objective
 from noiseworks.text_table import layout
 from noiseworks.tracking.contents import mlflow_name

@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hydra_members.protocol import EndedJob
+from hydra_members.protocol import EndedJob, other_versions
 from noiseworks.runs import journal
 from noiseworks.tracking.contents import failure_tag
 from noiseworks.tracking.parents import Parent, SweepFolder
-from noiseworks.versions import other_versions
+from noiseworks.versions import versions
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -24,7 +24,7 @@ def recover(folder: Path, numbers: Collection[int] | None) -> list[EndedJob]:
     (None: of all) that are not in it are KILLED, and the parents run again."""
     rows, sweep = journal.read(folder), SweepFolder(folder)
     known = {row.run for row in rows}
-    if numbers is None and (others := other_versions(sweep.versions)):
+    if numbers is None and (others := other_versions(sweep.versions, versions())):
         print(f"sweep: it began with {', '.join(others)}", flush=True)
     for parent in sweep.parents():
         _reopen(parent)

@@ -12,7 +12,7 @@ from noiseworks.runs import journal
 from noiseworks.runs.journal import Row
 from noiseworks.sweep.figure import draw_sweep
 from noiseworks.sweep.noise_ranking import choose_noise, noise_table
-from noiseworks.sweep.settings import best_setting
+from noiseworks.sweep.ranking import best_setting
 from noiseworks.sweep.table import summary
 from noiseworks.tracking.parents import StudyFacts
 

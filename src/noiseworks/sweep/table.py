@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from noiseworks.runs.journal import Row
-from noiseworks.sweep.settings import SEEDS, Setting, by_setting, data_vary, ranked, varied
+from noiseworks.sweep.ranking import SEEDS, Setting, by_setting, data_vary, ranked, varied
 from noiseworks.text_table import layout
 
 MOST_BEST, MOST_SETTINGS, MOST_FAILURES = 5, 20, 5

@@ -121,7 +121,6 @@ def final_points(metrics: Mapping[str, float], shown: Mapping[str, float], step:
 
 
 @lru_cache
-@lru_cache
 def device_name(accelerator: str) -> str:
     if accelerator in ("gpu", "auto") and torch.cuda.is_available():
         return torch.cuda.get_device_name()

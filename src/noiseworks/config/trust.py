@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, Self
 
@@ -43,8 +44,7 @@ class Trust:
     def of_this_process(cls) -> Self:
         """What the environment names, read once, before any configuration; and installed packages that ask for it."""
         named = [name.strip() for name in os.environ.get(VARIABLE, "").split(",")]
-        installed = [point.value.partition(":")[0].partition(".")[0] for point in entry_points(group=GROUP)]
-        return cls(tuple(dict.fromkeys(name for name in [*named, *installed] if name)))
+        return cls(tuple(dict.fromkeys(name for name in [*named, *_installed()] if name)))
 
     def name(self, target: str) -> None:
         root = str(target).partition(".")[0]
@@ -95,6 +95,11 @@ class Trust:
             "and pruners, of pytorch_lightning.callbacks and of logging. If you trust the package, say so in the "
             f"environment: {VARIABLE}={what.rpartition('=')[2].partition('.')[0].removeprefix('pkg://')}."
         )
+
+
+@cache
+def _installed() -> list[str]:
+    return [point.value.partition(":")[0].partition(".")[0] for point in entry_points(group=GROUP)]
 
 
 def _derives(found: Any, bases: Iterable[str]) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from noiseworks.runs.journal import Row
-from noiseworks.sweep.settings import best_setting, data_vary, ranked
+from noiseworks.sweep.ranking import best_setting, data_vary, ranked
 from noiseworks.sweep.table import summary
 
 Values = dict[tuple[float, int], float | None]
