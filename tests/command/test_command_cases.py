@@ -93,9 +93,8 @@ def test_a_category_of_numbers_is_a_category(command, tmp_path):
     columns = {"intercept": np.ones(len(frame))}
     for name in frame.columns.drop("y"):
         levels = []
-        if isinstance(frame[name].dtype, pd.CategoricalDtype):
-            levels = list(frame[name].cat.categories)
-        elif not pd.api.types.is_numeric_dtype(frame[name]):
+        # k is a category in the file's own words, which pandas and Arrow may read back as numbers
+        if name == "k" or not pd.api.types.is_numeric_dtype(frame[name]):
             levels = sorted(frame[name].unique())
         if levels:
             columns |= {f"{name}={level}": (frame[name] == level).to_numpy(float) for level in levels[1:]}

@@ -8,6 +8,7 @@ import os
 from decimal import Decimal
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pytest
 import torch
@@ -16,7 +17,9 @@ from data_tables import table, write, write_parquet
 from noiseworks.data import reading
 from noiseworks.data import table as module
 from noiseworks.data.base import Column
+from noiseworks.data.columns import level_text
 from noiseworks.data.reading import delimiter
+from noiseworks.runs.predictor import _features
 
 FILES = Path(module.__file__).with_name("files")
 SHOP = """y,size,town,open,unused,log_days,count
@@ -268,3 +271,14 @@ def test_apples_are_the_numbers_in_the_file():
     assert len(examples) == 627
     assert equal(examples.y, [int(row["eco_apples"]) for row in rows])
     assert equal(examples.X, [[float(row[name]) for name in names] for row in rows])
+
+
+@pytest.mark.parametrize("kind", ["float", "int", "bool", "ordered"])
+def test_a_category_has_the_names_that_its_predictions_look_for(tmp_path, kind):
+    """4.0 and 4, True and true are one level, whoever writes them."""
+    values = {"float": [4.0, 4.5, 10.0], "int": [4, 5, 10], "bool": [True, False, True], "ordered": [10, 4, 5]}[kind]
+    frame = pd.DataFrame({"k": pd.Categorical(values * 4, ordered=kind == "ordered"), "y": range(12)})
+    frame.to_parquet(tmp_path / "t.parquet")
+    (column,) = table(tmp_path / "t.parquet").examples(0).columns
+    found = _features([column], frame)
+    assert found.sum(1).tolist() == [float(level_text(value) != column.levels[0]) for value in values * 4]

@@ -99,13 +99,21 @@ def as_categories(table: pa.Table, names: Sequence[str]) -> pa.Table:
     """These columns as categories of text, numbers in the order of their size before other text."""
     for name in names:
         if name in table.column_names and not pa.types.is_dictionary(table[name].type):
-            text = pc.cast(table[name], pa.string()).combine_chunks()
-            ordered = sorted((value for value in pc.unique(text).to_pylist() if value is not None), key=by_size)
-            codes = pc.index_in(text, pa.array(ordered, pa.string()))
-            category = pa.DictionaryArray.from_arrays(codes, pa.array(ordered, pa.string()), ordered=True)
+            values = pc.unique(table[name].combine_chunks()).drop_null()
+            places = sorted(range(len(values)), key=lambda at: by_size(level_text(values[at].as_py())))
+            codes = pc.index_in(table[name].combine_chunks(), values.take(pa.array(places, pa.int64())))
+            texts = pa.array([level_text(values[at].as_py()) for at in places], pa.string())
+            category = pa.DictionaryArray.from_arrays(codes, texts, ordered=True)
             at = table.column_names.index(name)
             table = table.set_column(at, name, pa.chunked_array([category]))
     return table
+
+
+def level_text(value: object) -> str:
+    """A value as the name of a level: 4 for 4.0, too, which a program may have made of it; true for True."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def by_size(value: str) -> tuple[bool, float, str]:
@@ -118,7 +126,7 @@ def category_order(column: pa.ChunkedArray) -> list[str] | None:
         return None
     chunks = column.unify_dictionaries().chunks
     values = [value for value in (chunks[0].dictionary.to_pylist() if chunks else []) if value is not None]
-    return [str(value) for value in (values if column.type.ordered else sorted(values))]
+    return [level_text(value) for value in (values if column.type.ordered else sorted(values))]
 
 
 def plain(column: pa.ChunkedArray, name: str, source: str, feature: bool = True) -> pa.ChunkedArray:
@@ -127,7 +135,7 @@ def plain(column: pa.ChunkedArray, name: str, source: str, feature: bool = True)
     kind = column.type
     if pa.types.is_dictionary(kind):
         if feature and not pa.types.is_string(kind.value_type):
-            names = [pa.array(map(str, chunk.dictionary.to_pylist()), pa.string()) for chunk in column.chunks]
+            names = [pa.array(map(level_text, chunk.dictionary.to_pylist()), pa.string()) for chunk in column.chunks]
             return pa.chunked_array([of.take(chunk.indices) for of, chunk in zip(names, column.chunks)], pa.string())
         kind = kind.value_type
         column = pc.cast(column, kind)

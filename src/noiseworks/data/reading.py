@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from codecs import getincrementaldecoder
 from collections import Counter
@@ -166,6 +167,20 @@ def content_digest(path: Path) -> str:
     """16 hex digits of the bytes of a file, or of the Parquet files of a folder."""
     files = parquet_files(path) or [path]
     return _content_digest(tuple((file, file.stat().st_mtime_ns, file.stat().st_size) for file in files))
+
+
+def pandas_categories(path: Path) -> tuple[str, ...]:
+    """The columns of a Parquet file that were a category in pandas: Arrow may read them back as plain numbers."""
+    files = parquet_files(path)
+    return _categories(files[0], files[0].stat().st_mtime_ns) if files else ()
+
+
+@lru_cache(maxsize=64)
+def _categories(file: Path, changed: int) -> tuple[str, ...]:
+    with readable(file):
+        said = (pa.parquet.read_schema(file).metadata or {}).get(b"pandas", b"{}")
+    columns = json.loads(said).get("columns", [])
+    return tuple(str(each["name"]) for each in columns if each["pandas_type"] == "categorical")
 
 
 @lru_cache(maxsize=64)

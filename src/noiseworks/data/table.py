@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -13,7 +13,15 @@ from noiseworks.data.base import Data, Examples
 from noiseworks.data.chunks import Passes, TableChunks, survey, used_columns
 from noiseworks.data.columns import Roles
 from noiseworks.data.encoding import encode
-from noiseworks.data.reading import ParquetRows, content_digest, existing, parquet_files, read, readable
+from noiseworks.data.reading import (
+    ParquetRows,
+    content_digest,
+    existing,
+    pandas_categories,
+    parquet_files,
+    read,
+    readable,
+)
 from noiseworks.errors import UserError
 
 SHIPPED = "shipped:"
@@ -104,9 +112,13 @@ class Table(Data):
         features = None if self.features is None else tuple(map(str, self.features))
         one = {key: getattr(self, key) for key in ("offset", "weights", "exposure")}
         names = {key: None if name is None else str(name) for key, name in one.items()}
-        categorical = tuple(map(str, self.categorical or ()))
+        roles = Roles(str(self.target), features, names["offset"], names["weights"], names["exposure"])
+        apart = roles.named().values()
+        declared = [n for n in pandas_categories(self.file) if n not in apart and (features is None or n in features)]
         frequency = self.weight_kind == "frequency"
-        return Roles(str(self.target), features, categorical=categorical, frequency=frequency, **names)
+        return replace(
+            roles, frequency=frequency, categorical=tuple(dict.fromkeys([*map(str, self.categorical or ()), *declared]))
+        )
 
 
 @lru_cache(maxsize=8)  # the members of a group read a file once, and once more when it has changed

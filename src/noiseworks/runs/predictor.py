@@ -13,6 +13,7 @@ from hydra.utils import get_object
 from noiseworks.config.renames import current
 from noiseworks.config.trust import Trust
 from noiseworks.data.base import Column
+from noiseworks.data.columns import level_text
 from noiseworks.data.scaling import Scaling
 from noiseworks.errors import UserError
 
@@ -78,13 +79,6 @@ class Predictor:
         return self.noise.predict(eta).numpy()
 
 
-def _text(value: Any) -> str:
-    """A level that was a number or true: 4, also where pandas has made 4.0 of it."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-
-
 def _features(columns: list[Column], table: pd.DataFrame) -> torch.Tensor:
     """(n, d): numbers as they are, text as indicators of all levels but the first."""
     blocks = [torch.zeros(len(table), 0, dtype=torch.float64)]
@@ -92,7 +86,7 @@ def _features(columns: list[Column], table: pd.DataFrame) -> torch.Tensor:
         if not column.levels:
             blocks.append(torch.tensor(table[column.name].to_numpy(dtype="float64")).unsqueeze(1))
             continue
-        values = [_text(value) for value in table[column.name].tolist()]
+        values = [level_text(value) for value in table[column.name].tolist()]
         unknown = sorted(set(values) - set(column.levels))
         if unknown:
             raise UserError(
