@@ -75,12 +75,11 @@ class Best:
         return all(mean_of_all(result.outcome, name) <= most[name] for name in most)
 
     def save(self) -> None:
-        if self.study is None:
-            self._save_setting()
-        elif self.result is not None:
-            with FileLock(self.folder.with_name(".best.lock")):
-                if self._place_kept() > self.place:  # else another process was better
-                    self._save(self.result, self.result.value)
+        with FileLock(self.folder.with_name(".best.lock")):
+            if self.study is None:
+                self._save_setting()
+            elif self.result is not None and self._place_kept() > self.place:  # else another process was better
+                self._save(self.result, self.result.value)
 
     def _save_setting(self) -> None:
         setting, kept = best_setting(journal.read(self.folder.parent), self.maximize), self.job()
